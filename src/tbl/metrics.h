@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// clang-format off
+// Built-in metrics: METRIC(id, name, type, contains, help). Names and types are k6's.
+METRIC(VUS, "vus", GAUGE, DEFAULT, "active virtual users")
+METRIC(VUS_MAX, "vus_max", GAUGE, DEFAULT, "initialised virtual users")
+METRIC(ITERATIONS, "iterations", COUNTER, DEFAULT, "complete iterations")
+METRIC(ITERATION_DURATION, "iteration_duration", TREND, TIME, "time of one full iteration, sleeps included")
+METRIC(DROPPED_ITERATIONS, "dropped_iterations", COUNTER, DEFAULT, "iterations that could not start for want of a free virtual user or of time")
+METRIC(ITERATION_LAG, "iteration_lag", TREND, TIME, "start of an arrival-rate iteration after its intended instant")
+METRIC(INTENDED_DURATION, "intended_duration", TREND, TIME, "iteration time counted from the intended start (arrival-rate executors)")
+METRIC(CHECKS, "checks", RATE, DEFAULT, "share of successful checks")
+METRIC(GROUP_DURATION, "group_duration", TREND, TIME, "time of a group() call")
+METRIC(HTTP_REQS, "http_reqs", COUNTER, DEFAULT, "HTTP requests")
+METRIC(HTTP_REQ_DURATION, "http_req_duration", TREND, TIME, "sending + waiting + receiving")
+METRIC(HTTP_REQ_BLOCKED, "http_req_blocked", TREND, TIME, "until a connection was there, DNS, connect and TLS included")
+METRIC(HTTP_REQ_CONNECTING, "http_req_connecting", TREND, TIME, "TCP connect")
+METRIC(HTTP_REQ_TLS_HANDSHAKING, "http_req_tls_handshaking", TREND, TIME, "TLS handshake")
+METRIC(HTTP_REQ_SENDING, "http_req_sending", TREND, TIME, "request written")
+METRIC(HTTP_REQ_WAITING, "http_req_waiting", TREND, TIME, "request written to first byte")
+METRIC(HTTP_REQ_RECEIVING, "http_req_receiving", TREND, TIME, "first byte to end of the body")
+METRIC(HTTP_REQ_FAILED, "http_req_failed", RATE, DEFAULT, "share of requests with an unexpected status or no response")
+METRIC(DATA_SENT, "data_sent", COUNTER, DATA, "bytes sent, headers and TLS included")
+METRIC(DATA_RECEIVED, "data_received", COUNTER, DATA, "bytes received, headers and TLS included")

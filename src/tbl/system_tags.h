@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// clang-format off
+// System tags: SYSTEM_TAG(id, name, on by default).
+SYSTEM_TAG(PROTO, "proto", 1)
+SYSTEM_TAG(SUBPROTO, "subproto", 1)
+SYSTEM_TAG(STATUS, "status", 1)
+SYSTEM_TAG(METHOD, "method", 1)
+SYSTEM_TAG(URL, "url", 1)
+SYSTEM_TAG(NAME, "name", 1)
+SYSTEM_TAG(GROUP, "group", 1)
+SYSTEM_TAG(CHECK, "check", 1)
+SYSTEM_TAG(ERROR, "error", 1)
+SYSTEM_TAG(ERROR_CODE, "error_code", 1)
+SYSTEM_TAG(TLS_VERSION, "tls_version", 1)
+SYSTEM_TAG(SCENARIO, "scenario", 1)
+SYSTEM_TAG(SERVICE, "service", 1)
+SYSTEM_TAG(EXPECTED_RESPONSE, "expected_response", 1)
+SYSTEM_TAG(VU, "vu", 0)
+SYSTEM_TAG(ITER, "iter", 0)
+SYSTEM_TAG(OCSP_STATUS, "ocsp_status", 0)
+SYSTEM_TAG(IP, "ip", 0)
