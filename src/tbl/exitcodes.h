@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// clang-format off
+// Exit codes: EXIT_CODE(id, value, meaning). `run` has k6's; the other commands 0 to 4.
+EXIT_CODE(OK, 0, "all held")
+EXIT_CODE(VERDICT, 1, "a verdict failed")
+EXIT_CODE(USAGE, 2, "usage or bad input")
+EXIT_CODE(INCONCLUSIVE, 3, "inconclusive: generator-bound, fault not effective, no steady state, too noisy")
+EXIT_CODE(NOT_UNDONE, 4, "a fault could not be undone")
+EXIT_CODE(THRESHOLDS, 99, "run: thresholds crossed")
+EXIT_CODE(SETUP_TIMEOUT, 100, "run: setup() timed out")
+EXIT_CODE(TEARDOWN_TIMEOUT, 101, "run: teardown() timed out")
+EXIT_CODE(TIMEOUT, 102, "run: timed out")
+EXIT_CODE(STOPPED, 103, "run: stopped by its interface")
+EXIT_CODE(CONFIG, 104, "run: invalid configuration")
+EXIT_CODE(SIGNAL, 105, "run: stopped by SIGINT or SIGTERM")
+EXIT_CODE(LISTEN, 106, "run: cannot start a listener")
+EXIT_CODE(SCRIPT, 107, "run: exception in init, setup or teardown")
+EXIT_CODE(ABORTED, 108, "run: test.abort()")
+EXIT_CODE(PANIC, 109, "run: internal error")
+EXIT_CODE(FAILED, 110, "run: test.fail()")
+EXIT_CODE(GENERIC, 255, "run: any other error")
