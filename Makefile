@@ -1,21 +1,118 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door; the build itself is Meson's. `make help` lists the targets.
 BUILD ?= build
-JOBS ?= 2
+JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
+# Debian's own python3 sees Debian's pytest, whatever else is first in the PATH.
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
+MESON_FLAGS ?=
+PYTEST_FLAGS ?=
+T ?= all
+S ?= 60
+export BUILD
+
+prefix := $(abspath $(patsubst ~/%,$(HOME)/%,$(PREFIX)))
+sanitized = BUILD=build-$(1) MESON_FLAGS='-Db_sanitize=$(2) -Db_lundef=false'
+comma := ,
+asan = $(call sanitized,asan,address$(comma)undefined)
+# What clang-format lays out: not the tables, whose rows stay rows.
+sources = $(shell git ls-files '*.c' '*.h' ':!src/tbl' ':!tools/banned.h')
 
 .DEFAULT_GOAL := build
-.PHONY: help build check
+.PHONY: help demo test build install check integ priv conformance asan asan-check asan-integ tsan \
+	fuzz bench tidy fmt fmt-check layers headers source tables docs ci ci-build prove clean tsan-check
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
+demo: ## install what is missing, build, and print the capacity plan of the reference system
+	tools/bootstrap demo
+	$(MAKE) --no-print-directory build
+	$(BUILD)/plimsoll plan examples/plan.yaml
+
+test: ## install what is missing, build, run all tests; ends with 'N passed, N failed'
+	tools/bootstrap test
+	$(MAKE) --no-print-directory build
+	$(PYTHON) tools/suite.py --minutes 28 check integ conformance
+
 $(BUILD)/build.ninja:
-	meson setup $(BUILD) --prefix=$(abspath $(PREFIX))
+	@tools/bootstrap --check build
+	meson setup $(BUILD) --prefix=$(prefix) $(MESON_FLAGS)
 
 build: $(BUILD)/build.ninja ## the program and the reference services
 	ninja -C $(BUILD) -j $(JOBS)
 
+install: build ## into PREFIX (make install PREFIX=~/.local)
+	meson configure $(BUILD) --prefix=$(prefix)
+	meson install -C $(BUILD)
+
 check: build ## unit tests and simulations
-	meson test -C $(BUILD) --num-processes $(JOBS) --print-errorlogs
-	tools/layers.py
+	meson test -C $(BUILD) --num-processes $(JOBS) --print-errorlogs --no-suite bench
+	@tools/layers.py
+
+integ: build ## tests of the whole program
+	@mkdir -p $(BUILD)/results
+	$(PYTHON) -m pytest -q -p no:cacheprovider --junitxml=$(BUILD)/results/integ.xml $(PYTEST_FLAGS) tests/integ
+
+conformance: build ## k6's behaviour, case by case
+	@mkdir -p $(BUILD)/results
+	$(PYTHON) tests/conformance/run.py $(BUILD)/plimsoll --results $(BUILD)/results/conformance.json
+
+asan: asan-check asan-integ ## all of check and integ under ASan, UBSan and LSan
+
+asan-check:
+	$(MAKE) --no-print-directory $(asan) check
+
+asan-integ:
+	$(MAKE) --no-print-directory $(asan) integ PYTEST_FLAGS='-m "not slow"'
+
+tsan: ## the threaded layers under TSan
+	$(MAKE) --no-print-directory $(call sanitized,tsan,thread) tsan-check
+
+tsan-check: build
+	meson test -C $(BUILD) --num-processes $(JOBS) --print-errorlogs \
+		$(foreach layer,rt metric load,$(addprefix $(layer)/,$(notdir $(basename $(subst test_,,$(wildcard tests/unit/$(layer)/test_*.c))))))
+
+fuzz: ## libFuzzer: make fuzz T=url S=60; T=all is every target
+	@tools/bootstrap --check dev
+	$(PYTHON) tools/fuzz.py --seconds $(S) $(T)
+
+tidy: $(BUILD)/build.ninja ## clang-tidy on all of src, or on FILES
+	@tools/bootstrap --check dev
+	run-clang-tidy -quiet -p $(BUILD) -j $(JOBS) $(or $(FILES),'/src/')
+
+fmt: ## lay out the sources
+	clang-format -i $(sources)
+
+fmt-check: ## fail when a source is not laid out
+	@clang-format --dry-run -Werror $(sources) && echo 'fmt: ok'
+
+layers: ## who may include whom
+	@tools/layers.py
+
+headers: ## each header compiles alone
+	@$(PYTHON) tools/check-headers.py
+
+source: ## licence headers, banned functions, sizes, words, paths in the documents
+	@$(PYTHON) tools/check-source.py
+
+tables: ## the tables of src/tbl are sound and docs/reference is made from them
+	@$(PYTHON) tools/gen-docs.py --check
+
+docs: ## docs/reference and the manual page from the tables
+	$(PYTHON) tools/gen-docs.py
+
+ci: export BUILD := build-ci
+ci: ## what .ci/run runs
+	tools/bootstrap dev
+	$(PYTHON) tools/suite.py --minutes 43 layers source tables headers fmt-check ci-build check integ \
+		conformance asan-check tsan
+
+ci-build:
+	$(MAKE) --no-print-directory build MESON_FLAGS=-Dwerror=true
+
+prove: ## demo and test in a fresh Debian root
+	tools/prove-fresh-root.sh demo test
+
+clean: ## remove what was built
+	rm -rf build build-ci build-asan build-tsan build-fuzz
