@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// How good is the limit search? Every scenario, many seeds, two budgets: bias, RMSE, over-claims,
+// coverage and time as a Markdown table on stdout.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "simserver.h"
+
+struct scenario {
+    const char *name;
+    struct sim_params params;
+};
+
+#define BASE                                                                                       \
+    .workers = 8, .service_mean = 0.004, .service_cv = 1, .objective = 0.05, .allowed = 0.01
+#define STALLS .stall_every = 8, .stall_mean = 0.03
+
+static const struct scenario TUNED[] = {
+    {"calm", {BASE}},
+    {"stalls, 2 % drift", {BASE, STALLS, .drift_sd = 0.02, .drift_memory = 10}},
+    {"the same, cold start",
+     {BASE, STALLS, .drift_sd = 0.02, .drift_memory = 10, .cold_factor = 0.6, .cold_memory = 15}},
+    {"stalls, 5 % drift", {BASE, STALLS, .drift_sd = 0.05, .drift_memory = 10}},
+    {"pool of 10 × 20 ms",
+     {.workers = 10,
+      .service_mean = 0.02,
+      .service_cv = 0.2,
+      .objective = 0.3,
+      .allowed = 0.01,
+      .uniform = true}},
+    {"mutex 5 ms",
+     {.workers = 1,
+      .service_mean = 0.005,
+      .service_cv = 0,
+      .objective = 0.1,
+      .allowed = 0.01,
+      .uniform = true}},
+    {"rate limiter 300/s",
+     {.workers = 8,
+      .service_mean = 0.004,
+      .service_cv = 1,
+      .objective = 0.2,
+      .allowed = 0.01,
+      .limiter_rate = 300,
+      .limiter_burst = 30,
+      .uniform = true}},
+    {"queue refuses",
+     {.workers = 10,
+      .service_mean = 0.02,
+      .service_cv = 1,
+      .objective = 0.5,
+      .allowed = 0.01,
+      .queue_max = 0.1,
+      .uniform = true}},
+    {"errors only, endless queue",
+     {.workers = 10,
+      .service_mean = 0.02,
+      .service_cv = 1,
+      .objective = 0.5,
+      .allowed = 0.01,
+      .errors_only = true,
+      .uniform = true}},
+    {"slow, 3/s",
+     {.workers = 6,
+      .service_mean = 2,
+      .service_cv = 0.3,
+      .objective = 6,
+      .allowed = 0.05,
+      .uniform = true}},
+    {"fast, 40,000/s",
+     {.workers = 8, .service_mean = 0.0002, .service_cv = 1, .objective = 0.005, .allowed = 0.01}},
+};
+static const struct scenario HELD_OUT[] = {
+    {"calm, 3 workers",
+     {.workers = 3, .service_mean = 0.006, .service_cv = 0.7, .objective = 0.08, .allowed = 0.01}},
+    {"calm, p95, 20 workers",
+     {.workers = 20, .service_mean = 0.03, .service_cv = 1.5, .objective = 0.3, .allowed = 0.05}},
+    {"stalls every 5 s of 50 ms",
+     {.workers = 12,
+      .service_mean = 0.01,
+      .service_cv = 1,
+      .objective = 0.1,
+      .allowed = 0.01,
+      .stall_every = 5,
+      .stall_mean = 0.05}},
+    {"3 % drift, memory 20 s",
+     {.workers = 6,
+      .service_mean = 0.008,
+      .service_cv = 1,
+      .objective = 0.08,
+      .allowed = 0.01,
+      .drift_sd = 0.03,
+      .drift_memory = 20}},
+    {"stalls, cold 2×, 10 s",
+     {.workers = 4,
+      .service_mean = 0.003,
+      .service_cv = 0.8,
+      .objective = 0.04,
+      .allowed = 0.01,
+      .stall_every = 10,
+      .stall_mean = 0.025,
+      .cold_factor = 1,
+      .cold_memory = 10}},
+    {"rate limiter 1,250/s",
+     {.workers = 16,
+      .service_mean = 0.004,
+      .service_cv = 1,
+      .objective = 0.2,
+      .allowed = 0.02,
+      .limiter_rate = 1250,
+      .limiter_burst = 1250,
+      .uniform = true}},
+    {"pool of 24 × 45 ms, queue",
+     {.workers = 24,
+      .service_mean = 0.045,
+      .service_cv = 0.3,
+      .objective = 0.4,
+      .allowed = 0.005,
+      .queue_max = 0.3,
+      .uniform = true}},
+    {"mutex 0.8 ms",
+     {.workers = 1,
+      .service_mean = 0.0008,
+      .service_cv = 0.1,
+      .objective = 0.02,
+      .allowed = 0.01,
+      .uniform = true}},
+};
+
+struct score {
+    double bias;
+    double square;
+    double over;
+    double over_rate;
+    double covered;
+    double half;
+    double seconds;
+    int found;
+};
+
+static void score_run(const struct scenario *sc, double truth, double budget, int runs, bool trace)
+{
+    struct score s = {0};
+    struct limit_config config = {.budget = budget};
+
+    for (int i = 0; i < runs; i++) {
+        struct limit_result r;
+        sim_search(&sc->params, &config, 1000 + (uint64_t)i, trace ? stdout : NULL, &r);
+        if (trace) {
+            printf(
+                "%-28s %s/%s rate %.1f [%.1f, %.1f] confirmed %.1f breached %.1f sat %.1f %.0fs\n",
+                sc->name, limit_verdict_name(r.verdict), limit_reason_name(r.reason), r.rate, r.low,
+                r.high, r.confirmed, r.breached, r.saturation, r.seconds);
+        }
+        s.seconds += r.seconds;
+        if (r.verdict != LIMIT_FOUND) {
+            continue;
+        }
+        double e = r.rate / truth - 1;
+        s.found++;
+        s.bias += e;
+        s.square += e * e;
+        s.over += r.confirmed > 1.02 * truth;
+        s.over_rate += r.rate > 1.02 * truth;
+        s.covered += r.low <= truth && truth <= r.high;
+        s.half += (r.high - r.low) / 2 / r.rate;
+    }
+    double n = MAX(s.found, 1);
+    printf(
+        "| %s | %.0f | %.0f | %+.1f %% | %.1f %% | %.0f %% | %.0f %% | ±%.1f %% | %.0f %% | %.0f |\n",
+        sc->name, truth, budget, 100 * s.bias / n, 100 * sqrt(s.square / n), 100 * s.over / n,
+        100 * s.covered / n, 100 * s.half / n, 100.0 * s.found / runs, s.seconds / runs);
+    fflush(stdout);
+}
+
+static void
+score_all(const struct scenario *list, size_t count, int runs, const char *only, bool trace)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (only && !strstr(list[i].name, only)) {
+            continue;
+        }
+        double truth = sim_true_limit(&list[i].params);
+        score_run(&list[i], truth, 90, runs, trace);
+        score_run(&list[i], truth, 300, runs, trace);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    int runs = argc > 1 ? atoi(argv[1]) : 100;
+    const char *only = argc > 2 ? argv[2] : NULL;
+    bool trace = argc > 3;
+
+    puts(
+        "| server | true limit | budget | bias | RMSE | over-claim | coverage | half-width | verdict \"limit\" | seconds |");
+    puts("|---|---|---|---|---|---|---|---|---|---|");
+    score_all(TUNED, ARRAY_SIZE(TUNED), runs, only, trace);
+    puts("held out");
+    score_all(HELD_OUT, ARRAY_SIZE(HELD_OUT), runs, only, trace);
+    return 0;
+}
