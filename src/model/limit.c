@@ -438,8 +438,12 @@ static void read_bins(const struct limit_window *w,
 {
     struct limit_record r = {.rate = rate, .seconds = (to - from) * w->bin_seconds};
 
+    double squares = 0;
+
     for (unsigned i = from; i < to; i++) {
         const struct limit_bin *b = &w->bins[i];
+        double growth = b->arrivals - b->completions;
+        squares += growth * growth;
         r.arrivals += b->arrivals;
         r.completions += b->completions;
         for (unsigned o = 0; o < LIMIT_OBJECTIVES_MAX; o++) {
@@ -448,6 +452,10 @@ static void read_bins(const struct limit_window *w,
         }
     }
     r.growth = r.arrivals - r.completions;
+    // The difference of two random counts moves by the square root of them; evenly spaced arrivals
+    // and constant service make it steadier, which the scatter of the bins shows.
+    double scatter = MAX(0, squares - r.growth * r.growth / MAX(to - from, 1));
+    r.noise = clamp(1.3 * sqrt(scatter), 0.3 * sqrt(r.arrivals), sqrt(r.arrivals));
     *ret_record = r;
 }
 
@@ -535,7 +543,7 @@ bool limit_watch(const struct limit *l, const struct limit_window *w)
         return false;
     }
     read_bins(w, l->probe.rate, 0, w->count, &r);
-    if (r.growth > 0.25 * r.arrivals && r.growth > 6 * sqrt(r.arrivals) + 10) {
+    if (r.growth > 0.25 * r.arrivals && r.growth > 6 * r.noise + 10) {
         return true;
     }
     for (unsigned o = 0; o < l->config.objectives; o++) {

@@ -125,6 +125,7 @@ struct limit_record {
     double arrivals;
     double completions;
     double growth; // of the backlog over the window
+    double noise;  // deviation that chance gives to the growth
     double n[LIMIT_OBJECTIVES_MAX];
     double bad[LIMIT_OBJECTIVES_MAX];
     double phase; // time spent when the window ended

@@ -10,11 +10,10 @@
 // Records further than this from the centre (in log rate) say nothing about the limit's place.
 static const double REACH = 0.2;
 
-// Growth of the backlog beyond a share of the arrivals and beyond what chance does: the difference
-// of two counts moves by the square root of them.
+// Growth of the backlog beyond a share of the arrivals and beyond what chance does.
 static bool backlog_grew(const struct limit_record *r, double share, double deviations)
 {
-    return r->growth > MAX(share * r->arrivals, deviations * sqrt(r->arrivals)) + 1;
+    return r->growth > MAX(share * r->arrivals, deviations * r->noise) + 1;
 }
 
 static bool share_is_gross(double bad, double n, double allowed)
@@ -58,6 +57,7 @@ void limit_pool(const struct limit_record *records, int count, struct limit_reco
         pool.arrivals += records[i].arrivals;
         pool.completions += records[i].completions;
         pool.growth += records[i].growth;
+        pool.noise = hypot(pool.noise, records[i].noise);
         for (unsigned o = 0; o < LIMIT_OBJECTIVES_MAX; o++) {
             pool.n[o] += records[i].n[o];
             pool.bad[o] += records[i].bad[o];

@@ -141,6 +141,7 @@ struct score {
     int found;
 };
 
+static uint64_t argc_seed = 1000;
 static void score_run(const struct scenario *sc, double truth, double budget, int runs, bool trace)
 {
     struct score s = {0};
@@ -148,7 +149,7 @@ static void score_run(const struct scenario *sc, double truth, double budget, in
 
     for (int i = 0; i < runs; i++) {
         struct limit_result r;
-        sim_search(&sc->params, &config, 1000 + (uint64_t)i, trace ? stdout : NULL, &r);
+        sim_search(&sc->params, &config, (argc_seed) + (uint64_t)i, trace ? stdout : NULL, &r);
         if (trace) {
             printf(
                 "%-28s %s/%s rate %.1f [%.1f, %.1f] confirmed %.1f breached %.1f sat %.1f %.0fs\n",
