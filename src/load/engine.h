@@ -15,6 +15,7 @@
 #include "load/script.h"
 
 struct engine;
+struct window_objective; // load/window.h
 
 struct engine_config {
     const struct script_ops *ops;
@@ -24,6 +25,9 @@ struct engine_config {
     struct metric_registry *registry;
     unsigned workers;               // threads, 0 = one per CPU that we may use
     uint64_t seed;
+    // What the open-model drive counts; borrowed; WINDOW_OBJECTIVES_MAX at most.
+    const struct window_objective *objectives;
+    unsigned objective_count;
 };
 
 // Prepares workers and VUs (init code of every VU runs) and calls setup(). The calling thread is
@@ -54,7 +58,8 @@ void engine_stop(struct engine *e, int level);
 void engine_set_rate(struct engine *e, double per_second, bool poisson);
 // Lets the engine run for `d` on this thread.
 int engine_pass(struct engine *e, nsec_t d, struct err *err);
-// What happened since the last call, one entry a second of the intended start; see load/window.h.
+// What happened since the last call, over all workers; see load/window.h. 0, or -EPIPE when the
+// engine has ended by itself (test aborted by the script).
 struct window;
 int engine_take_window(struct engine *e, struct window *ret_window);
 // Waits until no iteration is under way or `limit` has passed. True when drained.
