@@ -154,6 +154,8 @@ static int parse_field(const char *line, size_t len, struct http1_head *head)
         copy_value(head->retry_after, sizeof(head->retry_after), value, value_len);
     } else if (name_is(line, name_len, "Idempotent-Replayed")) {
         copy_value(head->replayed, sizeof(head->replayed), value, value_len);
+    } else if (name_is(line, name_len, "Location")) {
+        copy_value(head->location, sizeof(head->location), value, value_len);
     }
     return 0;
 }

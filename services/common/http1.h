@@ -24,6 +24,7 @@ struct http1_head {
     char type[128];      // Content-Type, "" if none (a longer one is cut)
     char retry_after[16]; // "" if none or longer
     char replayed[8];    // Idempotent-Replayed
+    char location[128];  // Location
 };
 
 // Parses the head at the start of `data`. 0 = need more, 1 = ret_head is set, -EBADMSG = not a

@@ -17,7 +17,9 @@ static const struct env_setting log_settings[] = {
 static int help(const struct service *service)
 {
     printf("%s: %s\n\nSettings (environment):\n", service->name, service->about);
-    env_help(service->settings, stdout);
+    for (const struct env_setting *const *table = service->settings; *table; table++) {
+        env_help(*table, stdout);
+    }
     if (service->limited) {
         env_help(server_limit_settings, stdout);
     }
@@ -34,8 +36,8 @@ static int read_settings(const struct service *service, char *message, size_t si
         snprintf(message, size, "LOG_LEVEL: '%.32s' is not error, warn, info or debug", log_level);
         r = -1;
     }
-    if (r == 0) {
-        r = env_read(service->settings, message, size);
+    for (const struct env_setting *const *table = service->settings; r == 0 && *table; table++) {
+        r = env_read(*table, message, size);
     }
     if (r == 0 && service->limited) {
         r = env_read(server_limit_settings, message, size);

@@ -7,7 +7,7 @@
 struct service {
     const char *name;
     const char *about; // one line for --help
-    const struct env_setting *settings; // its own
+    const struct env_setting *const *settings; // its own tables, NULL-terminated
     bool limited;                       // takes RATE_LIMIT too
     struct server_config server;
     // Before listening; may be NULL. 0, or negative with a message.

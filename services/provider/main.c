@@ -285,10 +285,11 @@ int main(int argc, char **argv)
                                                  {"GET", "/settings", get_settings, false},
                                                  {"PUT", "/settings", put_settings, false},
                                                  {NULL}};
+    static const struct env_setting *const tables[] = {settings, NULL};
     static const struct service service = {
         .name = "provider",
         .about = "payments and e-mail with a set latency, errors and outages",
-        .settings = settings,
+        .settings = tables,
         .server = {.routes = routes, .metrics = write_metrics},
         .start = start,
         .stop = stop,
