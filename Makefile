@@ -12,7 +12,7 @@ S ?= 60
 export BUILD
 
 prefix := $(abspath $(patsubst ~/%,$(HOME)/%,$(PREFIX)))
-sanitized = BUILD=build-$(1) MESON_FLAGS='-Db_sanitize=$(2) -Db_lundef=false'
+sanitized = BUILD=build-$(1) MESON_FLAGS='-Db_sanitize=$(2) -Db_lundef=false -Dc_args=-fno-sanitize-recover=all'
 comma := ,
 asan = $(call sanitized,asan,address$(comma)undefined)
 # What clang-format lays out: not the tables, whose rows stay rows.
@@ -60,6 +60,9 @@ conformance: build ## k6's behaviour, case by case
 
 asan: asan-check asan-integ ## all of check and integ under ASan, UBSan and LSan
 
+# Leaks count in every process that the tests start, not only in the unit tests.
+asan-check asan-integ: export ASAN_OPTIONS ?= detect_leaks=1:detect_stack_use_after_return=0
+asan-check asan-integ: export UBSAN_OPTIONS ?= print_stacktrace=1
 asan-check:
 	$(MAKE) --no-print-directory $(asan) check
 
