@@ -14,7 +14,8 @@ struct trend;
 
 // Both borrowed; the submetrics in the order given to shard_new().
 struct aggregate *aggregate_new(const struct metric_registry *registry,
-                                const struct submetric *submetrics, unsigned submetric_count);
+                                const struct submetric *submetrics,
+                                unsigned submetric_count);
 void aggregate_free(struct aggregate *a);
 // Forgets all numbers (snapshots are cumulative: reset, then merge one of each shard).
 void aggregate_reset(struct aggregate *a);
@@ -37,8 +38,7 @@ struct metric_result {
 unsigned aggregate_count(const struct aggregate *a);
 void aggregate_get(const struct aggregate *a, unsigned index, struct metric_result *ret_result);
 // False if there is no metric or sub-metric of that name (as written in the thresholds).
-bool aggregate_find(const struct aggregate *a, const char *name,
-                    struct metric_result *ret_result);
+bool aggregate_find(const struct aggregate *a, const char *name, struct metric_result *ret_result);
 // Percentile 0..100 of a trend, 0 without samples: exact (linear interpolation at q*(n-1)) up to
 // 1,024 samples, within 1 % beyond.
 double metric_result_percentile(const struct metric_result *r, double percent);

@@ -37,8 +37,11 @@ struct metric_registry;
 struct metric_registry *metric_registry_new(void); // with the built-in metrics
 void metric_registry_free(struct metric_registry *r);
 // 0, METRIC_E_NAME or METRIC_E_TYPE; the same declaration again yields the same metric.
-int metric_register(struct metric_registry *r, struct slice name, enum metric_type type,
-                    enum metric_contains contains, const struct metric **ret_metric);
+int metric_register(struct metric_registry *r,
+                    struct slice name,
+                    enum metric_type type,
+                    enum metric_contains contains,
+                    const struct metric **ret_metric);
 const struct metric *metric_by_id(const struct metric_registry *r, unsigned id);
 const struct metric *metric_by_name(const struct metric_registry *r, struct slice name);
 unsigned metric_count(const struct metric_registry *r);

@@ -46,11 +46,15 @@ int threshold_parse(const char *text, struct threshold *ret_threshold, struct er
 void threshold_fini(struct threshold *t);
 // "name{a:b,c:d}" → name and selectors (xmalloc'ed into ret_submetric; parent not set; no selectors
 // when there are no braces). 0 or -EINVAL with err.
-int threshold_parse_key(const char *key, struct slice *ret_name, struct submetric *ret_submetric,
+int threshold_parse_key(const char *key,
+                        struct slice *ret_name,
+                        struct submetric *ret_submetric,
                         struct err *err);
 // Is the aggregation legal for the type (k6's table)? 0 or -EINVAL with err.
 int threshold_check_type(const struct threshold *t, const struct metric *m, struct err *err);
 // Evaluates all of a set. `elapsed` since the start of the test. Sets crossed and actual; returns
 // true if one that is crossed wants the run to end now. `final`: sets without samples count too.
-bool threshold_set_evaluate(struct threshold_set *set, const struct aggregate *results,
-                            nsec_t elapsed, bool final);
+bool threshold_set_evaluate(struct threshold_set *set,
+                            const struct aggregate *results,
+                            nsec_t elapsed,
+                            bool final);
