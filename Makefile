@@ -20,7 +20,7 @@ sources = $(shell git ls-files '*.c' '*.h' ':!src/tbl' ':!tools/banned.h')
 
 .DEFAULT_GOAL := build
 .PHONY: help demo test build install check integ priv conformance asan asan-check asan-integ tsan \
-	fuzz bench tidy fmt fmt-check layers headers source tables docs ci ci-build prove clean tsan-check
+	fuzz bench tidy fmt fmt-check layers headers source tables docs ci ci-build prove screenshot clean tsan-check
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -113,6 +113,11 @@ ci: ## what .ci/run runs
 
 ci-build:
 	$(MAKE) --no-print-directory build MESON_FLAGS=-Dwerror=true
+
+screenshot: build ## docs/demo.svg, the picture of the README: the end of the demo
+	tools/bootstrap demo
+	tools/screenshot.py --title 'make demo' --from SERVICE docs/demo.svg \
+		$(BUILD)/plimsoll plan examples/plan.yaml
 
 prove: ## demo and test in a fresh Debian root
 	tools/prove-fresh-root.sh demo test

@@ -99,3 +99,14 @@ def test_the_suite_fails_when_a_test_leaves_a_process(source, tmp_path):
     assert "1 passed" in done.stdout
     assert "the suite left behind:\n  process" in done.stdout and "sleep 300" in done.stdout
     assert done.returncode == 1
+
+
+def test_the_picture_shows_what_the_terminal_shows_at_the_end(source, tmp_path):
+    out = tmp_path / "out.svg"
+    shown = r"10 %\r\033[Kdone & dusted\n\033[1;32mTABLE\033[0m\nrow\n\033[Aroe\n"
+    done = subprocess.run([source / "tools/screenshot.py", "--from", "TABLE", out, "printf", shown.replace("%", "%%")],
+                          stdout=subprocess.DEVNULL, check=False)
+    text = out.read_text()
+    assert done.returncode == 0
+    assert 'font-weight="bold"' in text and ">TABLE<" in text and ">roe<" in text
+    assert "10 %" not in text and "dusted" not in text
