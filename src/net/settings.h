@@ -11,6 +11,8 @@
 #include "base/err.h"
 #include "base/strbuf.h"
 
+struct exchange; // net/exchange.h
+
 struct net_host { // "host", "host:port" or "*.suffix" → address, port 0 = keep
     char *name;
     struct sockaddr_storage address;
@@ -46,7 +48,15 @@ struct net_settings {
     size_t tls_auth_count;
     bool no_connection_reuse;
     unsigned max_per_host; // connections per endpoint and client, 0 = no limit (batchPerHost)
-    void *tls_context;     // of net/tls.c
+    // Asked before each connection with the URL's host and what it resolved to; false fails the
+    // exchange as a blacklisted address does. Any thread. NULL = everything is allowed.
+    bool (*allow)(void *arg, struct slice host, const struct sockaddr_storage *address);
+    void *allow_arg;
+    // Told of each exchange that had a response, before exchange_await() returns. Any thread. May be
+    // NULL. The limit search records the responses for its null server with it.
+    void (*observe)(void *arg, const struct exchange *x);
+    void *observe_arg;
+    void *tls_context; // of net/tls.c
 };
 
 void net_settings_init(struct net_settings *s); // k6's defaults
