@@ -117,7 +117,11 @@ def main(args):
     for target, passed, failed, skipped, seconds in rows:
         print(f"{target:16} {passed:6d}  {failed:6d}  {skipped:6d}  {seconds:7.0f}")
     passed, failed, skipped = (sum(row[n] for row in rows) for n in (1, 2, 3))
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    totals = f"{passed} passed, {failed} failed, {skipped} skipped"
+    os.makedirs(os.path.join(BUILD, "results"), exist_ok=True)
+    with open(os.path.join(BUILD, "results", "totals"), "w", encoding="utf-8") as stream:
+        stream.write(totals + "\n")
+    print(totals)
     return 1 if failed or not passed else 0
 
 
