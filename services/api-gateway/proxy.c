@@ -7,6 +7,7 @@
 #include "common/pool.h"
 #include "token.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,10 +17,14 @@ static struct http1_url upstream;
 static struct pool *pool;
 
 const struct env_setting proxy_settings[] = {
-    {"ORDER_SERVICE_URL", ENV_STRING, &upstream_url, "http://127.0.0.1:8081", 0, 0, "where /api/v1/* goes"},
-    {"UPSTREAM_CONNECTIONS", ENV_INTEGER, &connections, "64", 1, 1000, "connections to order-service"},
-    {"UPSTREAM_QUEUE", ENV_INTEGER, &queue_max, "256", 0, 100000, "requests that may wait for one; more is 503"},
-    {"UPSTREAM_TIMEOUT", ENV_DURATION, &timeout, "10s", 0.01, 600, "longest wait for one, and for its answer"},
+    {"ORDER_SERVICE_URL", ENV_STRING, &upstream_url, "http://127.0.0.1:8081", 0, 0,
+     "where /api/v1/* goes"},
+    {"UPSTREAM_CONNECTIONS", ENV_INTEGER, &connections, "64", 1, 1000,
+     "connections to order-service"},
+    {"UPSTREAM_QUEUE", ENV_INTEGER, &queue_max, "256", 0, 100000,
+     "requests that may wait for one; more is 503"},
+    {"UPSTREAM_TIMEOUT", ENV_DURATION, &timeout, "10s", 0.01, 600,
+     "longest wait for one, and for its answer"},
     {NULL}};
 
 // What a client may say to order-service.
@@ -121,7 +126,8 @@ void proxy_forward(struct request *request)
     }
     for (const unsigned char *c = (const unsigned char *)request_target(request); *c; c++) {
         if (*c <= ' ' || *c >= 0x7f) {
-            request_fail(request, 400, "invalid_target", NULL, "the request target has invalid characters");
+            request_fail(request, 400, "invalid_target", NULL,
+                         "the request target has invalid characters");
             return;
         }
     }
@@ -132,15 +138,17 @@ void proxy_forward(struct request *request)
     request_keep(request, job, free);
     request_defer(request);
     if (pool_submit(pool, &job->pool) < 0) {
-        request_fail(request, 503, "upstream_full", NULL, "too many requests wait for order-service");
+        request_fail(request, 503, "upstream_full", NULL,
+                     "too many requests wait for order-service");
     }
 }
 
 int proxy_start(char *message, size_t size)
 {
     if (http1_url_parse(upstream_url, &upstream) < 0) {
-        snprintf(message, size, "ORDER_SERVICE_URL: '%.128s' is not http://host:port", upstream_url);
-        return -1;
+        snprintf(message, size, "ORDER_SERVICE_URL: '%.128s' is not http://host:port",
+                 upstream_url);
+        return -EINVAL;
     }
     pool = pool_new(&(struct pool_config){
         .name = "upstream_pool",

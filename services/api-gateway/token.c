@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/metric.h"
 
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdatomic.h>
@@ -25,7 +26,8 @@ static _Atomic uint64_t issued, refused;
 const struct env_setting token_settings[] = {
     {"CLIENT_ID", ENV_STRING, &client_id, "demo", 0, 0, "the client that may have tokens"},
     {"CLIENT_SECRET", ENV_STRING, &client_secret, NULL, 0, 0, "its secret, at most 256 bytes"},
-    {"JWT_SECRET", ENV_STRING, &jwt_secret, NULL, 0, 0, "the key that signs tokens, at least 16 bytes"},
+    {"JWT_SECRET", ENV_STRING, &jwt_secret, NULL, 0, 0,
+     "the key that signs tokens, at least 16 bytes"},
     {"TOKEN_LIFETIME", ENV_DURATION, &lifetime, "1h", 1, 1e6, "how long a token is good"},
     {"SECRET_ITERATIONS", ENV_INTEGER, &iterations, "1000", 1, 1e7,
      "rounds of PBKDF2-HMAC-SHA256 that checking a secret costs"},
@@ -33,8 +35,8 @@ const struct env_setting token_settings[] = {
 
 static void hash_secret(const char *secret, unsigned char hash[static HASH_SIZE])
 {
-    if (!PKCS5_PBKDF2_HMAC(secret, (int)strlen(secret), salt, SALT_SIZE, (int)iterations, EVP_sha256(),
-                           HASH_SIZE, hash)) {
+    if (!PKCS5_PBKDF2_HMAC(secret, (int)strlen(secret), salt, SALT_SIZE, (int)iterations,
+                           EVP_sha256(), HASH_SIZE, hash)) {
         abort();
     }
 }
@@ -45,11 +47,11 @@ int token_start(char *message, size_t size)
 
     if (len > SECRET_MAX || strlen(client_id) >= JWT_SUBJECT_MAX) {
         snprintf(message, size, "CLIENT_ID or CLIENT_SECRET is too long");
-        return -1;
+        return -EINVAL;
     }
     if (strlen(jwt_secret) < 16) {
         snprintf(message, size, "JWT_SECRET must have at least 16 bytes");
-        return -1;
+        return -EINVAL;
     }
     if (getrandom(salt, sizeof(salt), 0) != (ssize_t)sizeof(salt)) {
         snprintf(message, size, "no random bytes");
@@ -88,8 +90,8 @@ void token_post(struct request *request)
     int64_t now = clock_wall() / SEC;
     char *token = jwt_sign(jwt_secret, id, now, now + lifetime / SEC);
     json_decref(body);
-    buf_format(&answer, "{\"access_token\":\"%s\",\"token_type\":\"Bearer\",\"expires_in\":%lld}\n", token,
-               (long long)(lifetime / SEC));
+    buf_format(&answer, "{\"access_token\":\"%s\",\"token_type\":\"Bearer\",\"expires_in\":%lld}\n",
+               token, (long long)(lifetime / SEC));
     free(token);
     atomic_fetch_add(&issued, 1);
     request_set_header(request, "Cache-Control", "no-store");

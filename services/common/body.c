@@ -58,7 +58,8 @@ json_t *body_object(struct request *request)
     return object;
 }
 
-const char *body_string(struct request *request, const json_t *object, const char *field, size_t max)
+const char *
+body_string(struct request *request, const json_t *object, const char *field, size_t max)
 {
     const json_t *value = json_object_get(object, field);
     const char *text = json_string_value(value);
@@ -67,13 +68,15 @@ const char *body_string(struct request *request, const json_t *object, const cha
     if (text && *text && json_string_length(value) <= max) {
         return text;
     }
-    snprintf(message, sizeof(message), value ? "%s must be a text of 1 to %zu bytes" : "%s is missing", field,
-             max);
+    snprintf(message, sizeof(message),
+             value ? "%s must be a text of 1 to %zu bytes" : "%s is missing", field, max);
     request_fail(request, 400, "invalid_field", field, message);
     return NULL;
 }
 
-bool body_bearer(struct request *request, const char *secret, char ret_subject[static JWT_SUBJECT_MAX])
+bool body_bearer(struct request *request,
+                 const char *secret,
+                 char ret_subject[static JWT_SUBJECT_MAX])
 {
     const char *header = request_header(request, "Authorization");
 

@@ -99,7 +99,8 @@ static int connect_address(const struct addrinfo *address, int64_t deadline)
 
 static int open_connection(struct client *client, int64_t deadline)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV};
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV};
     struct addrinfo *list;
 
     if (getaddrinfo(client->origin.host, client->origin.port, &hints, &list) != 0) {
@@ -142,7 +143,8 @@ static int send_all(struct client *client, int64_t deadline)
 }
 
 // Waits for bytes. ret_len is never 0 on success.
-static int receive(struct client *client, char *data, size_t size, int64_t deadline, size_t *ret_len)
+static int
+receive(struct client *client, char *data, size_t size, int64_t deadline, size_t *ret_len)
 {
     for (;;) {
         int r = await_fd(client->fd, POLLIN, deadline);
@@ -160,7 +162,9 @@ static int receive(struct client *client, char *data, size_t size, int64_t deadl
     }
 }
 
-static int receive_response(struct client *client, int64_t deadline, struct client_response *response,
+static int receive_response(struct client *client,
+                            int64_t deadline,
+                            struct client_response *response,
                             bool *ret_anything)
 {
     size_t len = 0, more;
@@ -215,7 +219,9 @@ static void write_request(struct client *client, const struct client_request *re
     buf_add(out, request->body, request->body_len);
 }
 
-static int exchange(struct client *client, int64_t deadline, struct client_response *response,
+static int exchange(struct client *client,
+                    int64_t deadline,
+                    struct client_response *response,
                     bool *ret_anything)
 {
     int r = send_all(client, deadline);
@@ -230,7 +236,9 @@ static int exchange(struct client *client, int64_t deadline, struct client_respo
     return r;
 }
 
-int client_call(struct client *client, const struct client_request *request, int64_t deadline,
+int client_call(struct client *client,
+                const struct client_request *request,
+                int64_t deadline,
                 struct client_response *ret_response)
 {
     bool kept, anything = false;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One keep-alive HTTP/1.1 connection to one origin. Blocking, with a deadline; one thread at a time.
+// One keep-alive HTTP/1.1 connection to one origin. Blocking, with a deadline; one thread at a
+// time.
 #pragma once
 
 #include "buf.h"
@@ -36,6 +37,8 @@ struct client *client_new(const struct http1_url *origin); // copies origin
 struct client *client_free(struct client *client);         // NULL is fine; returns NULL
 // One exchange, done by `deadline` (monotonic). ret_response->body is reset and filled; the caller
 // keeps it for the next call and frees it with buf_fini. 0 or enum client_e.
-int client_call(struct client *client, const struct client_request *request, int64_t deadline,
+int client_call(struct client *client,
+                const struct client_request *request,
+                int64_t deadline,
                 struct client_response *ret_response);
 const char *client_error(int code); // text of enum client_e

@@ -105,8 +105,8 @@ static int read_one(const struct env_setting *s, const char *text, char *message
         return -EINVAL;
     }
     if (real < s->min || real > s->max) {
-        snprintf(message, size, "%s: '%.64s' is not between %.10g and %.10g%s", s->name, text, s->min,
-                 s->max, s->type == ENV_DURATION ? " seconds" : "");
+        snprintf(message, size, "%s: '%.64s' is not between %.10g and %.10g%s", s->name, text,
+                 s->min, s->max, s->type == ENV_DURATION ? " seconds" : "");
         return -EINVAL;
     }
     if (s->type == ENV_REAL) {
@@ -139,6 +139,7 @@ int env_read(const struct env_setting *settings, char *message, size_t size)
 void env_help(const struct env_setting *settings, FILE *out)
 {
     for (const struct env_setting *s = settings; s->name; s++) {
-        fprintf(out, "  %-24s %-18s %s\n", s->name, s->fallback ? s->fallback : "(required)", s->about);
+        const char *fallback = !s->fallback ? "(required)" : *s->fallback ? s->fallback : "(empty)";
+        fprintf(out, "  %-24s %-18s %s\n", s->name, fallback, s->about);
     }
 }

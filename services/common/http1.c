@@ -30,8 +30,8 @@ static int parse_port(const char *text, size_t len, char port[static 6])
 }
 
 // Host and optional port at text[0..len).
-static int parse_authority(const char *text, size_t len, const char *fallback_port,
-                           struct http1_url *url)
+static int
+parse_authority(const char *text, size_t len, const char *fallback_port, struct http1_url *url)
 {
     const char *end = text + len, *host = text, *host_end, *colon;
 
@@ -147,7 +147,8 @@ static int parse_field(const char *line, size_t len, struct http1_head *head)
         return -EBADMSG;
     }
     if (name_is(line, name_len, "Connection")) {
-        head->keep_alive = head->keep_alive && !(value_len == 5 && strncasecmp(value, "close", 5) == 0);
+        head->keep_alive =
+            head->keep_alive && !(value_len == 5 && strncasecmp(value, "close", 5) == 0);
     } else if (name_is(line, name_len, "Content-Type")) {
         copy_value(head->type, sizeof(head->type), value, value_len);
     } else if (name_is(line, name_len, "Retry-After")) {
@@ -194,7 +195,8 @@ int http1_head_parse(const char *data, size_t len, struct http1_head *ret_head)
             head.head_len = (size_t)(feed + 1 - data);
             break;
         }
-        int r = head.status ? parse_field(line, line_len, &head) : parse_status(line, line_len, &head);
+        int r =
+            head.status ? parse_field(line, line_len, &head) : parse_status(line, line_len, &head);
         if (r < 0) {
             return r;
         }

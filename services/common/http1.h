@@ -18,13 +18,13 @@ int http1_authority_parse(const char *text, struct http1_url *ret_url);
 
 struct http1_head {
     int status;
-    size_t head_len;     // bytes up to and with the empty line
-    int64_t body_len;    // Content-Length, 0 for a status without a body
-    bool keep_alive;     // may the connection carry another request
-    char type[128];      // Content-Type, "" if none (a longer one is cut)
+    size_t head_len;      // bytes up to and with the empty line
+    int64_t body_len;     // Content-Length, 0 for a status without a body
+    bool keep_alive;      // may the connection carry another request
+    char type[128];       // Content-Type, "" if none (a longer one is cut)
     char retry_after[16]; // "" if none or longer
-    char replayed[8];    // Idempotent-Replayed
-    char location[128];  // Location
+    char replayed[8];     // Idempotent-Replayed
+    char location[128];   // Location
 };
 
 // Parses the head at the start of `data`. 0 = need more, 1 = ret_head is set, -EBADMSG = not a

@@ -101,8 +101,8 @@ static json_t *decode_object(const char *text, size_t len)
 {
     unsigned char raw[JWT_MAX];
     long size = jwt_base64_decode(raw, sizeof(raw), text, len);
-    json_t *object = size < 0 ? NULL
-                              : json_loadb((const char *)raw, (size_t)size, JSON_REJECT_DUPLICATES, NULL);
+    json_t *object =
+        size < 0 ? NULL : json_loadb((const char *)raw, (size_t)size, JSON_REJECT_DUPLICATES, NULL);
 
     if (object && !json_is_object(object)) {
         json_decref(object);
@@ -126,7 +126,9 @@ static int check_claims(const json_t *claims, int64_t now, char *ret_subject)
     return 0;
 }
 
-int jwt_verify(const char *secret, const char *token, int64_t now,
+int jwt_verify(const char *secret,
+               const char *token,
+               int64_t now,
                char ret_subject[static JWT_SUBJECT_MAX])
 {
     unsigned char mac[MAC_SIZE], given[MAC_SIZE];

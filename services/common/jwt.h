@@ -17,7 +17,9 @@ enum jwt_e {
 // A signed token for `subject`, as a string that the caller frees. Times in seconds since 1970.
 char *jwt_sign(const char *secret, const char *subject, int64_t issued, int64_t expires);
 // Checks signature, algorithm and expiry; the claim "sub" into ret_subject. 0 or enum jwt_e.
-int jwt_verify(const char *secret, const char *token, int64_t now,
+int jwt_verify(const char *secret,
+               const char *token,
+               int64_t now,
                char ret_subject[static JWT_SUBJECT_MAX]);
 // Base64url without padding (RFC 4648, 5). Encode: dst needs (len * 4 + 2) / 3 + 1 bytes. Decode:
 // -1 if `len` characters are no such text or do not fit `size`, else the number of bytes.

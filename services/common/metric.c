@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 static const int64_t bounds[METRIC_BUCKETS] = {
-    500 * USEC, 1 * MSEC,   2500 * USEC, 5 * MSEC,   10 * MSEC, 25 * MSEC,   50 * MSEC,
+    500 * USEC, 1 * MSEC,   2500 * USEC, 5 * MSEC,    10 * MSEC,   25 * MSEC,   50 * MSEC,
     100 * MSEC, 250 * MSEC, 500 * MSEC,  1000 * MSEC, 2500 * MSEC, 5000 * MSEC, 10000 * MSEC};
 
 void metric_hist_add(struct metric_hist *hist, int64_t ns)
@@ -44,7 +44,9 @@ void metric_sample(struct buf *out, const char *name, const char *labels, double
     buf_format(out, *labels ? "%s{%s} %.15g\n" : "%s%s %.15g\n", name, labels, value);
 }
 
-void metric_hist_write(struct buf *out, const char *name, const char *labels,
+void metric_hist_write(struct buf *out,
+                       const char *name,
+                       const char *labels,
                        const struct metric_hist *hist)
 {
     const char *comma = *labels ? "," : "";
@@ -66,8 +68,8 @@ void metric_hist_write(struct buf *out, const char *name, const char *labels,
     buf_format(out, "%s_count%s%s%s %llu\n", name, open, labels, close, total);
 }
 
-void metric_single(struct buf *out, const char *name, const char *type, const char *help,
-                   double value)
+void metric_single(
+    struct buf *out, const char *name, const char *type, const char *help, double value)
 {
     metric_head(out, name, type, help);
     metric_sample(out, name, "", value);
@@ -113,7 +115,8 @@ void metric_process(struct buf *out)
     double cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
                  (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
     metric_single(out, "process_cpu_seconds_total", "counter", "User and system CPU time.", cpu);
-    metric_single(out, "process_resident_memory_bytes", "gauge", "Resident memory.", resident_bytes());
+    metric_single(out, "process_resident_memory_bytes", "gauge", "Resident memory.",
+                  resident_bytes());
     metric_single(out, "process_open_fds", "gauge", "Open file descriptors.", count_fds());
     metric_single(out, "process_start_time_seconds", "gauge", "Start time since 1970.",
                   (double)start / (double)SEC);

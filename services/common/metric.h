@@ -24,10 +24,12 @@ void metric_head(struct buf *out, const char *name, const char *type, const char
 // One sample; labels is the inside of the braces or "".
 void metric_sample(struct buf *out, const char *name, const char *labels, double value);
 // The buckets, sum and count of one histogram under `labels`.
-void metric_hist_write(struct buf *out, const char *name, const char *labels,
+void metric_hist_write(struct buf *out,
+                       const char *name,
+                       const char *labels,
                        const struct metric_hist *hist);
 // Family of one sample: head and sample in one.
-void metric_single(struct buf *out, const char *name, const char *type, const char *help,
-                   double value);
+void metric_single(
+    struct buf *out, const char *name, const char *type, const char *help, double value);
 // CPU seconds, resident bytes, open file descriptors and start time of this process.
 void metric_process(struct buf *out);

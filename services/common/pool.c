@@ -166,8 +166,12 @@ struct pool *pool_free(struct pool *pool)
     return NULL;
 }
 
-static void write_one(const struct pool *pool, struct buf *out, const char *suffix, const char *type,
-                      const char *help, double value)
+static void write_one(const struct pool *pool,
+                      struct buf *out,
+                      const char *suffix,
+                      const char *type,
+                      const char *help,
+                      double value)
 {
     char name[64];
 
@@ -187,7 +191,8 @@ void pool_metrics(struct pool *pool, struct buf *out)
     write_one(pool, out, "in_use", "gauge", "Connections that carry a request.", in_use);
     write_one(pool, out, "pending", "gauge", "Requests that wait for a connection.", pending);
     write_one(pool, out, "queue_max", "gauge", "Requests that may wait.", pool->config.queue_max);
-    write_one(pool, out, "timeouts_total", "counter", "Requests that waited too long.", (double)timeouts);
+    write_one(pool, out, "timeouts_total", "counter", "Requests that waited too long.",
+              (double)timeouts);
     write_one(pool, out, "rejected_total", "counter", "Requests that found the queue full.",
               (double)rejected);
     snprintf(name, sizeof(name), "%s_wait_seconds", pool->config.name);

@@ -50,28 +50,36 @@ struct route_stats {
 };
 
 static const char *listen_at;
-static int64_t threads, body_max, header_max, idle_timeout, connections_max, shutdown_timeout, receive_timeout;
+static int64_t threads, body_max, header_max, idle_timeout, connections_max, shutdown_timeout,
+    receive_timeout;
 static double rate_limit, rate_burst;
 
 const struct env_setting server_settings[] = {
-    {"LISTEN", ENV_STRING, &listen_at, "127.0.0.1:0", 0, 0, "address and port; port 0 = any free one"},
+    {"LISTEN", ENV_STRING, &listen_at, "127.0.0.1:0", 0, 0,
+     "address and port; port 0 = any free one"},
     {"THREADS", ENV_INTEGER, &threads, "2", 1, 64, "threads that serve HTTP"},
-    {"BODY_MAX", ENV_INTEGER, &body_max, "16384", 64, 1 << 20, "bytes of a request body; more is 413"},
-    {"HEADER_MAX", ENV_INTEGER, &header_max, "16384", 4096, 1 << 18, "bytes of a request's headers"},
+    {"BODY_MAX", ENV_INTEGER, &body_max, "16384", 64, 1 << 20,
+     "bytes of a request body; more is 413"},
+    {"HEADER_MAX", ENV_INTEGER, &header_max, "16384", 4096, 1 << 18,
+     "bytes of a request's headers"},
     {"CONNECTIONS_MAX", ENV_INTEGER, &connections_max, "4096", 8, 60000, "open connections"},
-    {"IDLE_TIMEOUT", ENV_DURATION, &idle_timeout, "75s", 1, 3600, "silent connections are closed after"},
-    {"RECEIVE_TIMEOUT", ENV_DURATION, &receive_timeout, "10s", 0.1, 600, "longest time a body may take to arrive"},
-    {"SHUTDOWN_TIMEOUT", ENV_DURATION, &shutdown_timeout, "20s", 0, 600, "longest wait for open requests at SIGTERM"},
+    {"IDLE_TIMEOUT", ENV_DURATION, &idle_timeout, "75s", 1, 3600,
+     "silent connections are closed after"},
+    {"RECEIVE_TIMEOUT", ENV_DURATION, &receive_timeout, "10s", 0.1, 600,
+     "longest time a body may take to arrive"},
+    {"SHUTDOWN_TIMEOUT", ENV_DURATION, &shutdown_timeout, "20s", 0, 600,
+     "longest wait for open requests at SIGTERM"},
     {NULL}};
 
 const struct env_setting server_limit_settings[] = {
     {"RATE_LIMIT", ENV_REAL, &rate_limit, "0", 0, 1e6, "requests/s before 429; 0 = no limit"},
-    {"RATE_BURST", ENV_REAL, &rate_burst, "0", 0, 1e6, "requests at once; 0 = a tenth of RATE_LIMIT"},
+    {"RATE_BURST", ENV_REAL, &rate_burst, "0", 0, 1e6,
+     "requests at once; 0 = a tenth of RATE_LIMIT"},
     {NULL}};
 
 static struct server_config config;
 static struct server_route routes[ROUTES_MAX + 1]; // the last one answers what matches none
-static unsigned route_count;
+static unsigned route_count, ready_route;
 static struct route_stats stats[ROUTES_MAX + 1];
 static struct bucket bucket;
 static struct MHD_Daemon *daemon_handle;
@@ -139,10 +147,12 @@ void request_reply(struct request *request, int status, const char *type, struct
 
     atomic_fetch_add_explicit(&s->by_status[status], 1, memory_order_relaxed);
     metric_hist_add(&s->duration, took);
-    if (log_enabled(status >= 500 ? LOG_WARN : LOG_DEBUG)) {
-        log_write(status >= 500 ? LOG_WARN : LOG_DEBUG, "request",
-                  "\"method\":%s,\"target\":%s,\"status\":%d,\"ms\":%.3f", log_quote(request->method),
-                  log_quote(request->target), status, (double)took / (double)MSEC);
+    // A probe that says "not ready" is no fault of the request's.
+    enum log_level level = status >= 500 && s != &stats[ready_route] ? LOG_WARN : LOG_DEBUG;
+    if (log_enabled(level)) {
+        log_write(level, "request", "\"method\":%s,\"target\":%s,\"status\":%d,\"ms\":%.3f",
+                  log_quote(request->method), log_quote(request->target), status,
+                  (double)took / (double)MSEC);
     }
     request->type = type;
     request->answer = *body;
@@ -153,8 +163,8 @@ void request_reply(struct request *request, int status, const char *type, struct
     }
 }
 
-void request_fail(struct request *request, int status, const char *code, const char *field,
-                  const char *message)
+void request_fail(
+    struct request *request, int status, const char *code, const char *field, const char *message)
 {
     struct buf body = BUF_NULL;
 
@@ -270,7 +280,8 @@ static bool path_matches(const struct server_route *route, const char *path, siz
 
 static bool method_matches(const char *wanted, const char *method)
 {
-    return strcmp(wanted, method) == 0 || (strcmp(wanted, "GET") == 0 && strcmp(method, "HEAD") == 0);
+    return strcmp(wanted, method) == 0 ||
+           (strcmp(wanted, "GET") == 0 && strcmp(method, "HEAD") == 0);
 }
 
 // Finds the route and calls its handler.
@@ -369,9 +380,14 @@ static enum MHD_Result begin(struct request *request, const char *method)
     return MHD_YES;
 }
 
-static enum MHD_Result on_request(void *closure, struct MHD_Connection *connection, const char *url,
-                                  const char *method, const char *version, const char *data,
-                                  size_t *data_size, void **state)
+static enum MHD_Result on_request(void *closure,
+                                  struct MHD_Connection *connection,
+                                  const char *url,
+                                  const char *method,
+                                  const char *version,
+                                  const char *data,
+                                  size_t *data_size,
+                                  void **state)
 {
     struct request *request = *state;
 
@@ -394,7 +410,9 @@ static enum MHD_Result on_request(void *closure, struct MHD_Connection *connecti
     return send_answer(request);
 }
 
-static void on_completed(void *closure, struct MHD_Connection *connection, void **state,
+static void on_completed(void *closure,
+                         struct MHD_Connection *connection,
+                         void **state,
                          enum MHD_RequestTerminationCode code)
 {
     struct request *request = *state;
@@ -414,7 +432,8 @@ static size_t keep_escapes(void *closure, struct MHD_Connection *connection, cha
     return strlen(text);
 }
 
-static void on_message(void *closure, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+static void on_message(void *closure, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 static void on_message(void *closure, const char *format, va_list args)
 {
     char text[256];
@@ -424,7 +443,7 @@ static void on_message(void *closure, const char *format, va_list args)
     log_write(LOG_DEBUG, "http server", "\"detail\":%s", log_quote(text));
 }
 
-static int make_routes(void)
+static void make_routes(void)
 {
     static const struct server_route shared[] = {{"GET", "/healthz", get_health, false},
                                                  {"GET", "/readyz", get_ready, false},
@@ -434,12 +453,12 @@ static int make_routes(void)
     for (const struct server_route *r = config.routes; r->method && n < ROUTES_MAX - 3; r++) {
         routes[n++] = *r;
     }
+    ready_route = n + 1;
     for (unsigned i = 0; i < 3; i++) {
         routes[n++] = shared[i];
     }
     route_count = n;
     routes[n] = (struct server_route){"", "other", no_route, false};
-    return 0;
 }
 
 static int resolve(const char *text, struct addrinfo **ret_list, char *message, size_t size)
@@ -475,17 +494,13 @@ int server_start(const struct server_config *cfg, char *message, size_t size)
     errno = 0;
     // A pool of one is refused by libmicrohttpd: without the option there is one thread.
     daemon_handle = MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, NULL,
-        MHD_OPTION_EXTERNAL_LOGGER, on_message, NULL,
-        MHD_OPTION_SOCK_ADDR, list->ai_addr,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-        MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL,
-        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections_max,
+        flags, 0, NULL, NULL, on_request, NULL, MHD_OPTION_EXTERNAL_LOGGER, on_message, NULL,
+        MHD_OPTION_SOCK_ADDR, list->ai_addr, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+        MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes,
+        NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections_max,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)header_max + 4096,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((idle_timeout + SEC - 1) / SEC),
-        MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024U,
-        MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U,
+        MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024U, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U,
         threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (unsigned)threads,
         MHD_OPTION_END);
     int error = errno;
@@ -500,7 +515,8 @@ int server_start(const struct server_config *cfg, char *message, size_t size)
 
 unsigned server_port(void)
 {
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon_handle, MHD_DAEMON_INFO_BIND_PORT);
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(daemon_handle, MHD_DAEMON_INFO_BIND_PORT);
 
     return info ? info->port : 0;
 }

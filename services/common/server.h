@@ -13,8 +13,8 @@ struct request;
 typedef void (*server_handler_fn)(struct request *request);
 
 struct server_route {
-    const char *method; // GET also takes HEAD; NULL ends the table
-    const char *path;   // whole path, or a prefix that ends in '*'
+    const char *method;        // GET also takes HEAD; NULL ends the table
+    const char *path;          // whole path, or a prefix that ends in '*'
     server_handler_fn handler; // must answer or defer; on a thread of the server, must not block
     bool limited;              // RATE_LIMIT applies
 };
@@ -54,9 +54,10 @@ void request_keep(struct request *request, void *data, void (*free_fn)(void *));
 void request_defer(struct request *request);
 // Adds a header to the coming answer (at most 4). Both are copied.
 void request_set_header(struct request *request, const char *name, const char *value);
-// Answers. Takes the memory of `body` (leaves it empty). After this the request must not be touched.
+// Answers. Takes the memory of `body` (leaves it empty). After this the request must not be
+// touched.
 void request_reply(struct request *request, int status, const char *type, struct buf *body);
 // Answers {"error": code, "field": field, "message": message}; field may be NULL. 503 and 429 get
 // Retry-After: 1 unless it was set.
-void request_fail(struct request *request, int status, const char *code, const char *field,
-                  const char *message);
+void request_fail(
+    struct request *request, int status, const char *code, const char *field, const char *message);

@@ -3,6 +3,7 @@
 
 #include "log.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -68,7 +69,8 @@ int service_main(const struct service *service, int argc, char **argv)
     }
     log_init(service->name, "info");
     if (argc > 1) {
-        log_write(LOG_ERROR, "takes no arguments but --help; settings come from the environment", NULL);
+        log_write(LOG_ERROR, "takes no arguments but --help; settings come from the environment",
+                  NULL);
         return 2;
     }
     if (read_settings(service, message, sizeof(message)) < 0) {
@@ -76,10 +78,16 @@ int service_main(const struct service *service, int argc, char **argv)
         return 2;
     }
     sigset_t set = block_signals();
-    if ((service->start && service->start(message, sizeof(message)) < 0) ||
-        server_start(&service->server, message, sizeof(message)) < 0) {
+    int r = service->start ? service->start(message, sizeof(message)) : 0;
+    if (r == 0) {
+        r = server_start(&service->server, message, sizeof(message));
+        if (r < 0 && service->stop) {
+            service->stop();
+        }
+    }
+    if (r < 0) {
         log_write(LOG_ERROR, message, NULL);
-        return 1;
+        return r == -EINVAL ? 2 : 1;
     }
     log_write(LOG_INFO, "listening", "\"port\":%u,\"pid\":%d", server_port(), (int)getpid());
     sigwait(&set, &signal_number);

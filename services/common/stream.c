@@ -2,10 +2,17 @@
 #include "stream.h"
 
 #include "clock.h"
+#include "log.h"
 
 #include <stdio.h>
 
 #define WAIT_MS 2000
+
+// With a callback, connecting does not block; who uses the connection asks for its state.
+static void on_connected(natsConnection *connection, void *closure)
+{
+    log_write(LOG_INFO, "connected to NATS", NULL);
+}
 
 natsConnection *stream_connect(const char *url, const char *name, char *message, size_t size)
 {
@@ -21,7 +28,7 @@ natsConnection *stream_connect(const char *url, const char *name, char *message,
     s = s == NATS_OK ? natsOptions_SetReconnectJitter(options, 100, 100) : s;
     s = s == NATS_OK ? natsOptions_SetPingInterval(options, 5000) : s;
     s = s == NATS_OK ? natsOptions_SetMaxPingsOut(options, 2) : s;
-    s = s == NATS_OK ? natsOptions_SetRetryOnFailedConnect(options, true, NULL, NULL) : s;
+    s = s == NATS_OK ? natsOptions_SetRetryOnFailedConnect(options, true, on_connected, NULL) : s;
     s = s == NATS_OK ? natsConnection_Connect(&connection, options) : s;
     natsOptions_Destroy(options);
     if (s != NATS_OK && s != NATS_NOT_YET_CONNECTED) {

@@ -10,15 +10,16 @@
 #include "common/stream.h"
 #include "common/uuid.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
-#define FETCH_MS   500
-#define RETRY_MS   200
-#define LOOK_EVERY (1 * SEC)
+#define FETCH_MS    500
+#define RETRY_MS    200
+#define LOOK_EVERY  (250 * MSEC)
 #define THREADS_MAX 512
 
 static const char *nats_url, *provider_url;
@@ -27,11 +28,16 @@ static int64_t concurrency, ack_wait, provider_timeout, backoff_min, backoff_max
 const struct env_setting consumer_settings[] = {
     {"NATS_URL", ENV_STRING, &nats_url, "nats://127.0.0.1:4222", 0, 0, "where JetStream is"},
     {"PROVIDER_URL", ENV_STRING, &provider_url, "http://127.0.0.1:8090", 0, 0, "where e-mails go"},
-    {"PROVIDER_TIMEOUT", ENV_DURATION, &provider_timeout, "2s", 0.001, 600, "longest wait for the provider"},
-    {"WORKER_CONCURRENCY", ENV_INTEGER, &concurrency, "4", 1, THREADS_MAX, "e-mails on their way at a time"},
-    {"ACK_WAIT", ENV_DURATION, &ack_wait, "10s", 0.1, 3600, "an event without answer is delivered again after"},
-    {"BACKOFF_MIN", ENV_DURATION, &backoff_min, "100ms", 0.001, 3600, "first wait after a failed e-mail"},
-    {"BACKOFF_MAX", ENV_DURATION, &backoff_max, "5s", 0.001, 3600, "longest wait after a failed e-mail"},
+    {"PROVIDER_TIMEOUT", ENV_DURATION, &provider_timeout, "2s", 0.001, 600,
+     "longest wait for the provider"},
+    {"WORKER_CONCURRENCY", ENV_INTEGER, &concurrency, "4", 1, THREADS_MAX,
+     "e-mails on their way at a time"},
+    {"ACK_WAIT", ENV_DURATION, &ack_wait, "10s", 0.1, 3600,
+     "an event without answer is delivered again after"},
+    {"BACKOFF_MIN", ENV_DURATION, &backoff_min, "100ms", 0.001, 3600,
+     "first wait after a failed e-mail"},
+    {"BACKOFF_MAX", ENV_DURATION, &backoff_max, "5s", 0.001, 3600,
+     "longest wait after a failed e-mail"},
     {NULL}};
 
 static struct http1_url provider;
@@ -58,8 +64,9 @@ static bool write_email(const char *data, size_t len, char id[static UUID_SIZE],
         memcpy(id, order, UUID_SIZE);
         buf_text(body, "{\"to\":");
         buf_json(body, client);
-        buf_format(body, ",\"template\":\"order-created\",\"order\":\"%s\",\"amount\":%lld,\"currency\":", id,
-                   (long long)json_integer_value(amount));
+        buf_format(body,
+                   ",\"template\":\"order-created\",\"order\":\"%s\",\"amount\":%lld,\"currency\":",
+                   id, (long long)json_integer_value(amount));
         buf_json(body, currency);
         buf_text(body, "}");
     }
@@ -69,14 +76,21 @@ static bool write_email(const char *data, size_t len, char id[static UUID_SIZE],
 
 // 0 when the provider has accepted the e-mail. The order's id is its idempotency key: an event that
 // is delivered twice is one e-mail.
-static int send_email(struct client *client, struct client_response *response, const char *id,
+static int send_email(struct client *client,
+                      struct client_response *response,
+                      const char *id,
                       const struct buf *body)
 {
     char headers[128];
 
-    snprintf(headers, sizeof(headers), "Content-Type: application/json\r\nIdempotency-Key: %s\r\n", id);
-    struct client_request call = {.method = "POST", .target = "/emails", .headers = headers,
-                                  .body = body->data, .body_len = body->len, .repeatable = true};
+    snprintf(headers, sizeof(headers), "Content-Type: application/json\r\nIdempotency-Key: %s\r\n",
+             id);
+    struct client_request call = {.method = "POST",
+                                  .target = "/emails",
+                                  .headers = headers,
+                                  .body = body->data,
+                                  .body_len = body->len,
+                                  .repeatable = true};
     int r = client_call(client, &call, clock_monotonic() + provider_timeout, response);
     if (r || response->head.status != 200) {
         log_write(LOG_WARN, "e-mail failed", "\"order\":\"%s\",\"detail\":\"%s\",\"status\":%d", id,
@@ -86,7 +100,7 @@ static int send_email(struct client *client, struct client_response *response, c
     return 0;
 }
 
-// Doubles from BACKOFF_MIN with each delivery, up to BACKOFF_MAX. In nanoseconds.
+// Doubles from BACKOFF_MIN with each delivery, up to BACKOFF_MAX.
 static int64_t backoff(uint64_t deliveries)
 {
     int64_t wait = backoff_min;
@@ -111,7 +125,8 @@ static void handle(natsMsg *msg, struct client *client, struct client_response *
     }
     if (!write_email(natsMsg_GetData(msg), (size_t)natsMsg_GetDataLength(msg), id, &body)) {
         // It will not become better: told once, never delivered again.
-        log_write(LOG_ERROR, "event is not an order", "\"subject\":%s", log_quote(natsMsg_GetSubject(msg)));
+        log_write(LOG_ERROR, "event is not an order", "\"subject\":%s",
+                  log_quote(natsMsg_GetSubject(msg)));
         atomic_fetch_add(&dropped, 1);
         natsMsg_Term(msg, NULL);
     } else if (send_email(client, response, id, &body) == 0) {
@@ -120,7 +135,7 @@ static void handle(natsMsg *msg, struct client *client, struct client_response *
         metric_hist_add(&duration, clock_monotonic() - started);
     } else {
         atomic_fetch_add(&failed, 1);
-        natsMsg_NakWithDelay(msg, backoff(deliveries), NULL);
+        natsMsg_NakWithDelay(msg, backoff(deliveries) / MSEC, NULL);
     }
     buf_fini(&body);
 }
@@ -242,11 +257,11 @@ int consumer_start(char *message, size_t size)
 {
     if (http1_url_parse(provider_url, &provider) < 0) {
         snprintf(message, size, "PROVIDER_URL: '%.128s' is not http://host:port", provider_url);
-        return -1;
+        return -EINVAL;
     }
     nats = stream_connect(nats_url, "notification-worker", message, size);
     if (!nats) {
-        return -1;
+        return -EINVAL;
     }
     if (natsConnection_JetStream(&js, nats, NULL) != NATS_OK ||
         pthread_create(&watcher, NULL, watch, NULL) != 0) {
@@ -278,26 +293,28 @@ void consumer_stop(void)
 
 void consumer_metrics(struct buf *out)
 {
-    metric_single(out, "worker_concurrency", "gauge", "E-mails on their way at most.", (double)concurrency);
+    metric_single(out, "worker_concurrency", "gauge", "E-mails on their way at most.",
+                  (double)concurrency);
     metric_single(out, "worker_busy", "gauge", "Events in hand.", (double)busy);
     metric_single(out, "notifications_sent_total", "counter", "E-mails that the provider accepted.",
                   (double)sent);
-    metric_single(out, "notifications_failed_total", "counter", "E-mails that failed and are tried again.",
-                  (double)failed);
+    metric_single(out, "notifications_failed_total", "counter",
+                  "E-mails that failed and are tried again.", (double)failed);
     metric_single(out, "notifications_dropped_total", "counter", "Events that were no orders.",
                   (double)dropped);
     metric_single(out, "events_redelivered_total", "counter", "Events delivered more than once.",
                   (double)redelivered);
-    metric_head(out, "notification_duration_seconds", "histogram", "From an event's arrival to its e-mail.");
+    metric_head(out, "notification_duration_seconds", "histogram",
+                "From an event's arrival to its e-mail.");
     metric_hist_write(out, "notification_duration_seconds", "", &duration);
     metric_single(out, "nats_consumer_delivered_total", "counter", "Deliveries, of all workers.",
                   (double)delivered);
-    metric_single(out, "nats_consumer_acked_total", "counter", "Deliveries acknowledged without a gap.",
-                  (double)acked);
+    metric_single(out, "nats_consumer_acked_total", "counter",
+                  "Deliveries acknowledged without a gap.", (double)acked);
     metric_single(out, "nats_consumer_pending", "gauge", "Events that no worker has got yet.",
                   (double)pending);
-    metric_single(out, "nats_consumer_ack_pending", "gauge", "Events delivered and not yet acknowledged.",
-                  (double)ack_pending);
+    metric_single(out, "nats_consumer_ack_pending", "gauge",
+                  "Events delivered and not yet acknowledged.", (double)ack_pending);
     metric_single(out, "nats_connected", "gauge", "1 while connected to NATS.",
                   natsConnection_Status(nats) == NATS_CONN_STATUS_CONNECTED);
 }

@@ -12,6 +12,6 @@
 extern const struct env_setting consumer_settings[];
 
 int consumer_start(char *message, size_t size); // 0, or negative with a message
-void consumer_stop(void); // finishes the events in hand
+void consumer_stop(void);                       // finishes the events in hand
 bool consumer_is_ready(const char **ret_why);
 void consumer_metrics(struct buf *out);

@@ -179,8 +179,8 @@ static int collect_sync(struct db *db, int64_t deadline)
     return r;
 }
 
-// Collects `count` results into the calls (NULL: throws them away). The connection is closed when it
-// can no longer be used.
+// Collects `count` results into the calls (NULL: throws them away). The connection is closed when
+// it can no longer be used.
 static int collect_all(struct db *db, struct db_call *calls, unsigned count, int64_t deadline)
 {
     int r = 0;
@@ -203,6 +203,12 @@ static int collect_all(struct db *db, struct db_call *calls, unsigned count, int
     return sync ? fail(db, sync) : r;
 }
 
+// libpq would print notices on stderr, between the lines of JSON.
+static void on_notice(void *closure, const char *message)
+{
+    log_write(LOG_DEBUG, "database notice", "\"detail\":%s", log_quote(message));
+}
+
 static int connect_until(struct db *db, int64_t deadline)
 {
     const char *keywords[] = {"dbname", "fallback_application_name", "application_name", NULL};
@@ -216,6 +222,7 @@ static int connect_until(struct db *db, int64_t deadline)
     if (PQstatus(db->conn) == CONNECTION_BAD) {
         return fail(db, DB_GONE);
     }
+    PQsetNoticeProcessor(db->conn, on_notice, NULL);
     while (status != PGRES_POLLING_OK) {
         if (status == PGRES_POLLING_FAILED) {
             return fail(db, DB_GONE);
@@ -232,7 +239,8 @@ static int connect_until(struct db *db, int64_t deadline)
 }
 
 // Nothing that this service forgets may hold a lock or a snapshot for long.
-static const char *const session_settings[] = {"SET statement_timeout = '10s'", "SET lock_timeout = '2s'",
+static const char *const session_settings[] = {"SET statement_timeout = '10s'",
+                                               "SET lock_timeout = '2s'",
                                                "SET idle_in_transaction_session_timeout = '30s'"};
 
 static int prepare(struct db *db, int64_t deadline)
@@ -274,8 +282,8 @@ int db_run(struct db *db, struct db_call *calls, unsigned count, int64_t deadlin
     }
     for (unsigned i = 0; i < count; i++) {
         enum db_statement s = calls[i].statement;
-        ok &= PQsendQueryPrepared(db->conn, statements[s].name, statements[s].params, calls[i].params,
-                                  NULL, NULL, 0);
+        ok &= PQsendQueryPrepared(db->conn, statements[s].name, statements[s].params,
+                                  calls[i].params, NULL, NULL, 0);
     }
     ok &= PQpipelineSync(db->conn);
     return ok ? collect_all(db, calls, count, deadline) : fail(db, DB_GONE);
@@ -295,7 +303,8 @@ static int run_sql(struct db *db, const char *sql, int64_t deadline, PGresult **
 {
     PGresult *result = NULL;
 
-    if (!PQsendQueryParams(db->conn, sql, 0, NULL, NULL, NULL, NULL, 0) || !PQpipelineSync(db->conn)) {
+    if (!PQsendQueryParams(db->conn, sql, 0, NULL, NULL, NULL, NULL, 0) ||
+        !PQpipelineSync(db->conn)) {
         return fail(db, DB_GONE);
     }
     int r = collect(db, deadline, &result);
@@ -319,7 +328,8 @@ static int apply(struct db *db, unsigned version, int64_t deadline)
     for (const char *const *sql = schema_steps[version]; r == 0 && *sql; sql++) {
         r = run_sql(db, *sql, deadline, NULL);
     }
-    snprintf(note, sizeof(note), "INSERT INTO schema_migrations (version) VALUES (%u)", version + 1);
+    snprintf(note, sizeof(note), "INSERT INTO schema_migrations (version) VALUES (%u)",
+             version + 1);
     r = r ? r : run_sql(db, note, deadline, NULL);
     r = r ? r : run_sql(db, "COMMIT", deadline, NULL);
     if (r == 0) {
@@ -343,7 +353,8 @@ int db_migrate(struct db *db, int64_t deadline)
                     " applied_at timestamptz NOT NULL DEFAULT now())",
                     deadline, NULL);
     r = r ? r
-          : run_sql(db, "SELECT coalesce(max(version), 0) FROM schema_migrations", deadline, &result);
+          : run_sql(db, "SELECT coalesce(max(version), 0) FROM schema_migrations", deadline,
+                    &result);
     if (r == 0) {
         version = (unsigned)strtoul(PQgetvalue(result, 0, 0), NULL, 10);
         PQclear(result);

@@ -41,8 +41,8 @@ int main(int argc, char **argv)
     static const struct server_route routes[] = {{"POST", "/api/v1/orders", orders_post, true},
                                                  {"GET", "/api/v1/orders/*", orders_get, true},
                                                  {NULL}};
-    static const struct env_setting *const settings[] = {main_settings, orders_settings, relay_settings,
-                                                         NULL};
+    static const struct env_setting *const settings[] = {main_settings, orders_settings,
+                                                         relay_settings, NULL};
     static const struct service service = {
         .name = "order-service",
         .about = "takes orders, authorises their payment, stores them, publishes their events",

@@ -13,6 +13,7 @@
 #include "order.h"
 #include "relay.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,13 +24,19 @@ static const char *jwt_secret, *provider_url;
 static int64_t pool_size, pool_queue, pool_timeout, request_timeout, provider_timeout;
 
 const struct env_setting orders_settings[] = {
-    {"JWT_SECRET", ENV_STRING, &jwt_secret, NULL, 0, 0, "the key that api-gateway signs tokens with"},
-    {"PROVIDER_URL", ENV_STRING, &provider_url, "http://127.0.0.1:8090", 0, 0, "where payments are authorised"},
-    {"PROVIDER_TIMEOUT", ENV_DURATION, &provider_timeout, "2s", 0.001, 600, "longest wait for the provider"},
+    {"JWT_SECRET", ENV_STRING, &jwt_secret, NULL, 0, 0,
+     "the key that api-gateway signs tokens with"},
+    {"PROVIDER_URL", ENV_STRING, &provider_url, "http://127.0.0.1:8090", 0, 0,
+     "where payments are authorised"},
+    {"PROVIDER_TIMEOUT", ENV_DURATION, &provider_timeout, "2s", 0.001, 600,
+     "longest wait for the provider"},
     {"DB_POOL_SIZE", ENV_INTEGER, &pool_size, "10", 1, 500, "database connections for requests"},
-    {"DB_POOL_QUEUE", ENV_INTEGER, &pool_queue, "100", 0, 100000, "requests that may wait for one; more is 503"},
-    {"DB_POOL_TIMEOUT", ENV_DURATION, &pool_timeout, "2s", 0.001, 600, "longest wait for one; then 503"},
-    {"REQUEST_TIMEOUT", ENV_DURATION, &request_timeout, "5s", 0.01, 600, "longest time for the whole request"},
+    {"DB_POOL_QUEUE", ENV_INTEGER, &pool_queue, "100", 0, 100000,
+     "requests that may wait for one; more is 503"},
+    {"DB_POOL_TIMEOUT", ENV_DURATION, &pool_timeout, "2s", 0.001, 600,
+     "longest wait for one; then 503"},
+    {"REQUEST_TIMEOUT", ENV_DURATION, &request_timeout, "5s", 0.01, 600,
+     "longest time for the whole request"},
     {NULL}};
 
 static struct http1_url provider;
@@ -81,11 +88,14 @@ static void fail_database(struct job *job, const struct db *db, int code)
     // Class 55: lock not available. Here that is another request with the same key.
     if (refused && strncmp(db_sqlstate(db), "55", 2) == 0) {
         request_set_header(job->request, "Retry-After", "1");
-        request_fail(job->request, 409, "in_progress", NULL, "a request with this key is in progress");
-    } else if (refused && strncmp(db_sqlstate(db), "53", 2) != 0 && strncmp(db_sqlstate(db), "57", 2) != 0) {
+        request_fail(job->request, 409, "in_progress", NULL,
+                     "a request with this key is in progress");
+    } else if (refused && strncmp(db_sqlstate(db), "53", 2) != 0 &&
+               strncmp(db_sqlstate(db), "57", 2) != 0) {
         request_fail(job->request, 500, "internal", NULL, "the database refused the order");
     } else {
-        request_fail(job->request, 503, "database_unavailable", NULL, "the database does not answer");
+        request_fail(job->request, 503, "database_unavailable", NULL,
+                     "the database does not answer");
     }
 }
 
@@ -112,8 +122,12 @@ static void rollback(struct db *db, int64_t deadline)
     }
 }
 
-static void reply_order(struct job *job, int status, const char *amount, const char *currency,
-                        const char *state, const char *created_at)
+static void reply_order(struct job *job,
+                        int status,
+                        const char *amount,
+                        const char *currency,
+                        const char *state,
+                        const char *created_at)
 {
     struct buf body = BUF_NULL;
     char location[64];
@@ -176,8 +190,8 @@ static bool begin(struct job *job, struct worker *worker)
     return false;
 }
 
-// Has the payment authorised. The order's id is the provider's idempotency key: a client that repeats
-// its request with a key of its own pays once. True: go on; false: answered.
+// Has the payment authorised. The order's id is the provider's idempotency key: a client that
+// repeats its request with a key of its own pays once. True: go on; false: answered.
 static bool authorise(struct job *job, struct worker *worker)
 {
     char headers[160], body[128];
@@ -185,11 +199,16 @@ static bool authorise(struct job *job, struct worker *worker)
     int len = snprintf(body, sizeof(body), "{\"amount\":%s,\"currency\":\"%s\"}", job->amount,
                        job->input.currency);
 
-    snprintf(headers, sizeof(headers), "Content-Type: application/json\r\nIdempotency-Key: %s\r\n", job->id);
-    struct client_request call = {.method = "POST", .target = "/payments/authorise", .headers = headers,
-                                  .body = body, .body_len = (size_t)len, .repeatable = true};
-    int r = client_call(worker->provider, &call, deadline < job->deadline ? deadline : job->deadline,
-                        &worker->response);
+    snprintf(headers, sizeof(headers), "Content-Type: application/json\r\nIdempotency-Key: %s\r\n",
+             job->id);
+    struct client_request call = {.method = "POST",
+                                  .target = "/payments/authorise",
+                                  .headers = headers,
+                                  .body = body,
+                                  .body_len = (size_t)len,
+                                  .repeatable = true};
+    int r = client_call(worker->provider, &call,
+                        deadline < job->deadline ? deadline : job->deadline, &worker->response);
     if (r == 0 && worker->response.head.status == 200) {
         return true;
     }
@@ -197,7 +216,8 @@ static bool authorise(struct job *job, struct worker *worker)
     log_write(LOG_WARN, "payment failed", "\"detail\":\"%s\",\"status\":%d", client_error(r),
               r ? 0 : worker->response.head.status);
     if (r == CLIENT_TIMEOUT) {
-        request_fail(job->request, 504, "payment_timeout", NULL, "the payment provider does not answer");
+        request_fail(job->request, 504, "payment_timeout", NULL,
+                     "the payment provider does not answer");
     } else {
         request_fail(job->request, 502, "payment_failed", NULL, "the payment provider failed");
     }
@@ -220,10 +240,10 @@ static void run_create(struct pool_job *pool_job, void *state)
     buf_json(&event, job->client);
     buf_format(&event, ",\"amount\":%s,\"currency\":\"%s\",\"created_at\":\"%s\"}", job->amount,
                job->input.currency, created_at);
-    struct db_call calls[] = {{DB_ORDER_INSERT,
-                               {job->id, job->client, job->amount, job->input.currency, job->id, created_at,
-                                event.data}},
-                              {DB_COMMIT}};
+    struct db_call calls[] = {
+        {DB_ORDER_INSERT,
+         {job->id, job->client, job->amount, job->input.currency, job->id, created_at, event.data}},
+        {DB_COMMIT}};
     int r = db_run(worker->db, calls, 2, job->deadline);
     db_clear(calls, 2);
     buf_fini(&event);
@@ -241,7 +261,8 @@ static void expire(struct pool_job *pool_job)
 {
     struct job *job = (struct job *)pool_job;
 
-    request_fail(job->request, 503, "pool_timeout", NULL, "no database connection became free in time");
+    request_fail(job->request, 503, "pool_timeout", NULL,
+                 "no database connection became free in time");
 }
 
 static void submit(struct request *request, struct job *job)
@@ -319,7 +340,7 @@ int orders_start(const char *conninfo, char *message, size_t size)
 {
     if (http1_url_parse(provider_url, &provider) < 0) {
         snprintf(message, size, "PROVIDER_URL: '%.128s' is not http://host:port", provider_url);
-        return -1;
+        return -EINVAL;
     }
     pool = pool_new(&(struct pool_config){
         .name = "db_pool",

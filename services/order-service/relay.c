@@ -8,6 +8,7 @@
 #include "common/stream.h"
 #include "db.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 
 #define DB_WAIT     (5 * SEC)
 #define ACK_WAIT_MS 5000
-#define LOOK_EVERY  (1 * SEC)  // depth, and rows that another replica left
+#define LOOK_EVERY  (1 * SEC) // depth, and rows that another replica left
 #define PURGE_EVERY (30 * SEC)
 
 static const char *nats_url;
@@ -24,7 +25,8 @@ static int64_t batch_max, interval, retention;
 const struct env_setting relay_settings[] = {
     {"NATS_URL", ENV_STRING, &nats_url, "nats://127.0.0.1:4222", 0, 0, "where JetStream is"},
     {"OUTBOX_BATCH", ENV_INTEGER, &batch_max, "500", 1, 5000, "events published at a time"},
-    {"OUTBOX_INTERVAL", ENV_DURATION, &interval, "25ms", 0, 60, "shortest time between two batches"},
+    {"OUTBOX_INTERVAL", ENV_DURATION, &interval, "25ms", 0, 60,
+     "shortest time between two batches"},
     {"OUTBOX_RETENTION", ENV_DURATION, &retention, "1h", 0, 1e7, "published events are kept for"},
     {NULL}};
 
@@ -94,7 +96,8 @@ static bool stream_is_ready(void)
         natsStatus s = stream_ensure(js);
         stream_known = s == NATS_OK;
         if (s != NATS_OK) {
-            log_write(LOG_WARN, "stream is not ready", "\"detail\":%s", log_quote(natsStatus_GetText(s)));
+            log_write(LOG_WARN, "stream is not ready", "\"detail\":%s",
+                      log_quote(natsStatus_GetText(s)));
         }
     }
     return stream_known;
@@ -121,7 +124,8 @@ static bool publish(PGresult *rows)
     for (int i = 0; s == NATS_OK && i < PQntuples(rows); i++) {
         jsPubOptions_Init(&options);
         options.MsgId = PQgetvalue(rows, i, 1);
-        s = js_PublishAsync(js, STREAM_CREATED, PQgetvalue(rows, i, 2), PQgetlength(rows, i, 2), &options);
+        s = js_PublishAsync(js, STREAM_CREATED, PQgetvalue(rows, i, 2), PQgetlength(rows, i, 2),
+                            &options);
     }
     jsPubOptions_Init(&options);
     options.MaxWait = ACK_WAIT_MS;
@@ -237,7 +241,7 @@ int relay_start(const char *conninfo, char *message, size_t size)
 
     nats = stream_connect(nats_url, "order-service", message, size);
     if (!nats) {
-        return -1;
+        return -EINVAL;
     }
     jsOptions_Init(&options);
     options.PublishAsync.ErrHandler = on_publish_error;
@@ -290,8 +294,8 @@ void relay_metrics(struct buf *out)
     metric_single(out, "outbox_depth", "gauge", "Events that wait for publication.", (double)depth);
     metric_single(out, "outbox_oldest_seconds", "gauge", "Age of the oldest of them.", oldest);
     metric_single(out, "outbox_published_total", "counter", "Events published.", (double)published);
-    metric_single(out, "outbox_failed_total", "counter", "Events whose publication was not acknowledged.",
-                  (double)failed);
+    metric_single(out, "outbox_failed_total", "counter",
+                  "Events whose publication was not acknowledged.", (double)failed);
     metric_single(out, "nats_connected", "gauge", "1 while connected to NATS.",
                   natsConnection_Status(nats) == NATS_CONN_STATUS_CONNECTED);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The outbox relay: one thread with a database connection of its own that publishes committed events
-// to JetStream in batches and marks them published after the acknowledgement. It also migrates the
-// schema first, and knows whether the database answers.
+// The outbox relay: one thread with a database connection of its own that publishes committed
+// events to JetStream in batches and marks them published after the acknowledgement. It also
+// migrates the schema first, and knows whether the database answers.
 #pragma once
 
 #include "common/buf.h"

@@ -44,7 +44,7 @@ single "$data" "ALTER ROLE \"$user\" PASSWORD '$quoted'"
 # SIGTERM would wait for the clients to leave; what a pod's stop means is SIGINT, "fast". Should this
 # shell be killed, the server stops too.
 setpriv --pdeathsig INT -- "$bin/postgres" -D "$data" -c listen_addresses="$ip" \
-    -c port="${POSTGRES_PORT:-5432}" -c unix_socket_directories= -c max_connections=200 -c jit=off \
+    -c port="${PGPORT:-5432}" -c unix_socket_directories= -c max_connections=200 -c jit=off \
     -c shared_buffers=64MB -c log_min_messages=warning &
 server=$!
 trap 'kill -INT $server 2>/dev/null' TERM INT

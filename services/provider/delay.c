@@ -19,7 +19,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t earlier; // the earliest time changed, or stopping
 static pthread_t thread;
 static bool stopping;
-static struct entry *heap; // binary heap by due; as many as requests wait, bounded by the connections
+static struct entry
+    *heap; // binary heap by due; as many as requests wait, bounded by the connections
 static size_t count, capacity;
 
 static void sift_up(size_t i)

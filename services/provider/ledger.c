@@ -52,7 +52,8 @@ static struct digest *find(struct digest *table, struct digest digest)
 
 static bool has(const struct ledger *ledger, struct digest digest)
 {
-    return find(ledger->young, digest)->word[0] || (ledger->old && find(ledger->old, digest)->word[0]);
+    return find(ledger->young, digest)->word[0] ||
+           (ledger->old && find(ledger->old, digest)->word[0]);
 }
 
 static void add(struct ledger *ledger, struct digest digest)
@@ -122,7 +123,7 @@ struct ledger *ledger_open(const char *path, char *message, size_t size)
     ledger->fd = -1;
     int r = *path ? open_file(ledger, path) : 0;
     if (r < 0) {
-        snprintf(message, size, "cannot use '%.256s': %s", path, strerror(-r));
+        snprintf(message, size, "LEDGER: cannot use '%.256s': %s", path, strerror(-r));
         return ledger_close(ledger);
     }
     return ledger;

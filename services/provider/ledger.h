@@ -15,8 +15,8 @@ struct ledger;
 // cannot be read or written.
 struct ledger *ledger_open(const char *path, char *message, size_t size);
 struct ledger *ledger_close(struct ledger *ledger); // NULL is fine
-// Accepts `key` (no line feed in it, at most 255 bytes). 1 if it is new, 0 if it was accepted before:
-// then it stays accepted, also after a crash of this process. Negative errno: not accepted.
+// Accepts `key` (no line feed in it, at most 255 bytes). 1 if it is new, 0 if it was accepted
+// before: then it stays accepted, also after a crash of this process. Negative errno: not accepted.
 int ledger_accept(struct ledger *ledger, const char *key);
 bool ledger_has(struct ledger *ledger, const char *key);
 void ledger_counts(struct ledger *ledger, uint64_t *ret_accepted, uint64_t *ret_repeated);

@@ -18,21 +18,27 @@ enum kind { PAYMENT, EMAIL };
 
 static const struct {
     const char *latency, *error_rate; // fields of /settings
-} kind_fields[] = {{"payment_latency", "payment_error_rate"}, {"email_latency", "email_error_rate"}};
+} kind_fields[] = {{"payment_latency", "payment_error_rate"},
+                   {"email_latency", "email_error_rate"}};
 
 static int64_t latency_set[2], outage_every, outage_for, seed;
 static double error_rate_set[2];
 static const char *ledger_path;
 
 static const struct env_setting settings[] = {
-    {"PAYMENT_LATENCY", ENV_DURATION, &latency_set[PAYMENT], "20ms", 0, 60, "time to authorise a payment"},
+    {"PAYMENT_LATENCY", ENV_DURATION, &latency_set[PAYMENT], "20ms", 0, 60,
+     "time to authorise a payment"},
     {"EMAIL_LATENCY", ENV_DURATION, &latency_set[EMAIL], "20ms", 0, 60, "time to accept an e-mail"},
-    {"PAYMENT_ERROR_RATE", ENV_REAL, &error_rate_set[PAYMENT], "0", 0, 1, "share of payments answered 500"},
-    {"EMAIL_ERROR_RATE", ENV_REAL, &error_rate_set[EMAIL], "0", 0, 1, "share of e-mails answered 500"},
+    {"PAYMENT_ERROR_RATE", ENV_REAL, &error_rate_set[PAYMENT], "0", 0, 1,
+     "share of payments answered 500"},
+    {"EMAIL_ERROR_RATE", ENV_REAL, &error_rate_set[EMAIL], "0", 0, 1,
+     "share of e-mails answered 500"},
     {"OUTAGE_EVERY", ENV_DURATION, &outage_every, "0", 0, 86400, "period of the outages; 0 = none"},
-    {"OUTAGE_FOR", ENV_DURATION, &outage_for, "0", 0, 86400, "length of each, at the end of its period"},
+    {"OUTAGE_FOR", ENV_DURATION, &outage_for, "0", 0, 86400,
+     "length of each, at the end of its period"},
     {"SEED", ENV_INTEGER, &seed, "1", 0, 1e15, "of the random errors"},
-    {"LEDGER", ENV_STRING, &ledger_path, "", 0, 0, "file that remembers accepted e-mails; empty = memory"},
+    {"LEDGER", ENV_STRING, &ledger_path, "", 0, 0,
+     "file that remembers accepted e-mails; empty = memory"},
     {NULL}};
 
 // What PUT /settings may change while requests are served.
@@ -84,7 +90,8 @@ static void finish(void *closure)
     }
     if (call->fails || accepted < 0) {
         atomic_fetch_add(&errors, 1);
-        request_fail(request, 500, "provider_error", NULL, call->fails ? "random failure" : "ledger failed");
+        request_fail(request, 500, "provider_error", NULL,
+                     call->fails ? "random failure" : "ledger failed");
         return;
     }
     if (call->kind == PAYMENT) {
@@ -92,7 +99,8 @@ static void finish(void *closure)
         // The key names the authorisation, so a repeated call gets the same one.
         buf_text(&body, "{\"status\":\"authorised\",\"authorisation\":");
     } else {
-        buf_text(&body, accepted ? "{\"status\":\"accepted\",\"id\":" : "{\"status\":\"repeated\",\"id\":");
+        buf_text(&body, accepted ? "{\"status\":\"accepted\",\"id\":"
+                                 : "{\"status\":\"repeated\",\"id\":");
     }
     buf_json(&body, call->key);
     buf_text(&body, "}\n");
@@ -172,7 +180,8 @@ static void get_settings(struct request *request)
     buf_text(&body, "{");
     for (int kind = PAYMENT; kind <= EMAIL; kind++) {
         buf_format(&body, "\"%s\":\"%.10gms\",\"%s\":%.10g,", kind_fields[kind].latency,
-                   (double)latency[kind] / (double)MSEC, kind_fields[kind].error_rate, error_rate[kind]);
+                   (double)latency[kind] / (double)MSEC, kind_fields[kind].error_rate,
+                   error_rate[kind]);
     }
     int64_t left = outage_until - clock_monotonic();
     buf_format(&body, "\"outage\":\"%.10gms\"}\n", left > 0 ? (double)left / (double)MSEC : 0.0);
@@ -180,18 +189,22 @@ static void get_settings(struct request *request)
 }
 
 // One field of PUT /settings. 0, or -1: answered 400.
-static int check_setting(struct request *request, const char *field, const json_t *value,
-                         int64_t *ret_ns, double *ret_share)
+static int check_setting(struct request *request,
+                         const char *field,
+                         const json_t *value,
+                         int64_t *ret_ns,
+                         double *ret_share)
 {
     bool is_rate = strstr(field, "_rate") != NULL;
     int64_t ns;
 
-    if (is_rate && json_is_number(value) && json_number_value(value) >= 0 && json_number_value(value) <= 1) {
+    if (is_rate && json_is_number(value) && json_number_value(value) >= 0 &&
+        json_number_value(value) <= 1) {
         *ret_share = json_number_value(value);
         return 0;
     }
-    if (!is_rate && json_is_string(value) && env_parse_duration(json_string_value(value), &ns) == 0 &&
-        ns <= 3600 * SEC) {
+    if (!is_rate && json_is_string(value) &&
+        env_parse_duration(json_string_value(value), &ns) == 0 && ns <= 3600 * SEC) {
         *ret_ns = ns;
         return 0;
     }
@@ -211,7 +224,8 @@ static void put_settings(struct request *request)
     if (!object) {
         return;
     }
-    json_object_foreach (object, field, value) {
+    json_object_foreach(object, field, value)
+    {
         int64_t *ns = strcmp(field, "outage") == 0 ? &outage : NULL;
         double *share = NULL;
         for (int kind = PAYMENT; kind <= EMAIL; kind++) {
@@ -247,11 +261,13 @@ static void write_metrics(struct buf *out)
     uint64_t accepted, repeated;
 
     ledger_counts(ledger, &accepted, &repeated);
-    metric_single(out, "provider_payments_total", "counter", "Payments authorised.", (double)payments);
+    metric_single(out, "provider_payments_total", "counter", "Payments authorised.",
+                  (double)payments);
     metric_single(out, "provider_emails_total", "counter", "E-mails accepted.", (double)accepted);
-    metric_single(out, "provider_emails_repeated_total", "counter", "E-mails that had been accepted before.",
-                  (double)repeated);
-    metric_single(out, "provider_errors_total", "counter", "Calls that failed on purpose.", (double)errors);
+    metric_single(out, "provider_emails_repeated_total", "counter",
+                  "E-mails that had been accepted before.", (double)repeated);
+    metric_single(out, "provider_errors_total", "counter", "Calls that failed on purpose.",
+                  (double)errors);
 }
 
 static int start(char *message, size_t size)
@@ -278,13 +294,14 @@ static void stop(void)
 
 int main(int argc, char **argv)
 {
-    static const struct server_route routes[] = {{"POST", "/payments/authorise", post_payment, false},
-                                                 {"POST", "/emails", post_email, false},
-                                                 {"GET", "/emails/count", get_email_count, false},
-                                                 {"GET", "/emails/*", get_email, false},
-                                                 {"GET", "/settings", get_settings, false},
-                                                 {"PUT", "/settings", put_settings, false},
-                                                 {NULL}};
+    static const struct server_route routes[] = {
+        {"POST", "/payments/authorise", post_payment, false},
+        {"POST", "/emails", post_email, false},
+        {"GET", "/emails/count", get_email_count, false},
+        {"GET", "/emails/*", get_email, false},
+        {"GET", "/settings", get_settings, false},
+        {"PUT", "/settings", put_settings, false},
+        {NULL}};
     static const struct env_setting *const tables[] = {settings, NULL};
     static const struct service service = {
         .name = "provider",

@@ -25,8 +25,11 @@ import time
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("PLIMSOLL_BUILD", SOURCE / "build"))
+BUILD = (SOURCE / os.environ.get("BUILD", "build")).resolve()
 MARK = "PLIMSOLL_TEST_ID"  # in the environment of each process, to find what was left behind
+# What a process of the system gets of ours; sanitizers are told by their own variables.
+KEPT = ("PATH", "TMPDIR", "PLIMSOLL_TEST_RUN", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS",
+        "TSAN_OPTIONS", "LD_LIBRARY_PATH")
 
 
 def wait_until(condition, timeout=15.0, what="condition"):
@@ -292,7 +295,8 @@ class System:
         os.chmod(self.dir, 0o755)
         self.client_id, self.client_secret = "demo", secrets.token_hex(16)
         self.database_password = secrets.token_hex(16)
-        self.base_env = {"PATH": os.environ["PATH"], MARK: self.id}
+        self.base_env = {name: os.environ[name] for name in KEPT if name in os.environ}
+        self.base_env[MARK] = self.id
         jwt_secret = secrets.token_hex(32)
         self.postgres = self._postgres()
         self.nats = self._nats()
@@ -328,7 +332,7 @@ class System:
         port = free_port(address)
         self.database_url = f"postgresql://orders@{address}:{port}/orders"
         env = {**self.base_env, "PLIMSOLL_POD_DIR": str(self._pod_dir("postgres")), "POD_IP": address,
-               "POSTGRES_PORT": str(port), "POSTGRES_USER": "orders", "POSTGRES_DB": "orders",
+               "PGPORT": str(port), "POSTGRES_USER": "orders", "POSTGRES_DB": "orders",
                "POSTGRES_PASSWORD": self.database_password}
         return Process("postgres", [str(SOURCE / "services/postgres/run.sh")], env,
                        str(self.dir / "postgres.log"), self._unprivileged())
@@ -392,16 +396,19 @@ class System:
         try:
             return self.start()
         except BaseException:
-            self._end_hard()
+            self.end_hard()
             raise
 
     def __exit__(self, kind, *_):
         if kind is None:
             self.stop()
         else:
-            self._end_hard()
+            self.end_hard()
 
-    def _end_hard(self):
+    def end_hard(self):
+        """Shows the logs of what still runs and kills it; after stop() there is nothing to do."""
+        if not self.processes():
+            return
         for process in [*self.services, self.nats, self.postgres]:
             print(f"---- {process.name}\n{process.tail() if os.path.exists(process.log) else ''}")
         for pid in self.processes():
