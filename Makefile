@@ -62,6 +62,7 @@ asan: asan-check asan-integ ## all of check and integ under ASan, UBSan and LSan
 
 # Leaks count in every process that the tests start, not only in the unit tests.
 asan-check asan-integ: export ASAN_OPTIONS ?= detect_leaks=1:detect_stack_use_after_return=0
+asan-check asan-integ: export LSAN_OPTIONS ?= suppressions=$(CURDIR)/tools/lsan.supp:print_suppressions=0
 asan-check asan-integ: export UBSAN_OPTIONS ?= print_stacktrace=1
 asan-check:
 	$(MAKE) --no-print-directory $(asan) check

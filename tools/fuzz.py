@@ -16,6 +16,7 @@ import sys
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 BUILD = os.path.join(ROOT, "build-fuzz")
 OPTIONS = {"ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1",
+           "LSAN_OPTIONS": f"suppressions={ROOT}/tools/lsan.supp:print_suppressions=0",
            "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
 
 
@@ -56,7 +57,8 @@ def main(args):
         return 2
     build()
     wanted = "*" if args[0] == "all" else args[0]
-    paths = [path for path in sorted(glob.glob(f"{BUILD}/tests/fuzz/fuzz-{wanted}")) if os.access(path, os.X_OK)]
+    paths = [path for path in sorted(glob.glob(f"{BUILD}/tests/fuzz/fuzz-{wanted}"))
+             if os.path.isfile(path)]
     if not paths:
         print(f"fuzz.py: no target {args[0]}", file=sys.stderr)
         return 2

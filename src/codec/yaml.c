@@ -412,6 +412,35 @@ static int run(struct builder *b, struct slice text)
     return r;
 }
 
+// Offset of the first byte that is not UTF-8, or text.n. libfyaml loops for ever on a directive with
+// such a byte.
+static size_t not_utf8(struct slice text)
+{
+    static const unsigned least[] = {0, 0x80, 0x800, 0x10000};
+
+    for (size_t i = 0; i < text.n;) {
+        unsigned char lead = (unsigned char)text.p[i];
+        unsigned more = lead < 0x80 ? 0 : lead < 0xc2 ? 4 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
+        unsigned code = more ? lead & (0x3f >> more) : lead;
+
+        if (more > 3 || lead > 0xf4 || text.n - i <= more) {
+            return i;
+        }
+        for (unsigned k = 1; k <= more; k++) {
+            unsigned char next = (unsigned char)text.p[i + k];
+            if ((next & 0xc0) != 0x80) {
+                return i;
+            }
+            code = code << 6 | (next & 0x3f);
+        }
+        if (code < least[more] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) {
+            return i;
+        }
+        i += more + 1;
+    }
+    return text.n;
+}
+
 int yaml_parse(const char *name, struct slice text, struct yaml_file **ret_file, struct err *err)
 {
     CLEANUP(yaml_free_p) struct yaml_file *file = XNEW(struct yaml_file);
@@ -427,6 +456,9 @@ int yaml_parse(const char *name, struct slice text, struct yaml_file **ret_file,
         err_at(err, name, 0, 0);
     } else if (zero) {
         r = fail(b, 0, 0, "is not text: a zero byte at offset %zu", (size_t)(zero - text.p));
+    } else if (not_utf8(text) < text.n) {
+        r = fail(b, 0, 0, "is not UTF-8: byte 0x%02x at offset %zu",
+                 (unsigned char)text.p[not_utf8(text)], not_utf8(text));
     } else if (text.n) {
         r = run(b, text);
     }

@@ -173,6 +173,11 @@ START_TEST(bounds)
     refusal(b.p);
     ck_assert_int_eq(yaml_parse("z", (struct slice){"a\0b", 3}, &f, &err), -EINVAL);
     ck_assert_str_eq(err.message, "is not text: a zero byte at offset 1");
+    // libfyaml never returned from a directive with a byte that is not UTF-8.
+    ck_assert_int_eq(yaml_parse("z", SLICE("%x 1\xf7\n1\n...\n"), &f, &err), -EINVAL);
+    ck_assert_str_eq(err.message, "is not UTF-8: byte 0xf7 at offset 4");
+    ck_assert_int_eq(yaml_parse("z", SLICE("\xc3\xa9: \xe2\x82\xac\n"), &f, &err), 0);
+    yaml_free(f);
     CLEANUP_FREE char *big = xmalloc(YAML_BYTES_MAX + 1);
     memset(big, ' ', YAML_BYTES_MAX + 1);
     ck_assert_int_eq(yaml_parse("z", (struct slice){big, YAML_BYTES_MAX + 1}, &f, &err), -EFBIG);
