@@ -47,7 +47,7 @@ struct scenario_options {
     double start_rate;
     nsec_t time_unit; // 1 s
     uint64_t pre_allocated_vus, max_vus;
-    bool graceful_stop_set, max_vus_set; // given, not a default
+    bool max_vus_set; // given, not a default
 };
 
 // Regular duration (without graceful stop) and most VUs at once of one scenario.
@@ -63,12 +63,6 @@ enum option_id {
     OPTION_N_
 };
 
-// A number of hundredths-exact fractions: execution segment bounds as numerators over a common
-// denominator; whole test: 0/1 .. 1/1.
-struct segment_bounds {
-    int64_t from, to, denominator;
-};
-
 struct run_options {
     struct scenario_options *scenarios; // sorted by start time, then name
     unsigned scenario_count;
@@ -77,7 +71,7 @@ struct run_options {
     struct tag *tags;
     unsigned tag_count;
     unsigned system_tags; // bits of load/tags.h
-    bool no_setup, no_teardown, no_thresholds, no_summary;
+    bool no_setup, no_teardown, no_thresholds;
     bool throw_errors, no_connection_reuse, no_vu_connection_reuse, no_cookies_reset;
     bool discard_response_bodies, insecure_skip_tls_verify, paused;
     nsec_t setup_timeout, teardown_timeout, handle_summary_timeout, min_iteration_duration;
@@ -92,13 +86,14 @@ struct run_options {
     char *summary_export;       // file or NULL
     char **outputs;             // "json=file", NULL-terminated
     char *console_output;       // file or NULL
-    struct segment_bounds segment;
-    struct segment_bounds *sequence; // the parts in order, NULL = derived from the segment
-    unsigned sequence_count;
+    int64_t *segment_weights;   // of all parts of the test, in order; NULL = the whole test is ours
+    unsigned segment_parts, segment_part;
     uint64_t vu_memory; // bytes, 0 = default
     unsigned cpus;      // worker threads, 0 = all
     uint64_t seed;
     bool seed_set;
+    struct submetric *submetrics; // filled in by options_resolve_thresholds()
+    unsigned submetric_count;
     json_t *merged; // what was merged, in k6's keys; options of exec.test.options and the summary
     enum option_source sources[OPTION_N_];
 };
@@ -113,14 +108,26 @@ struct option_layer {
 // Flags of the table, for opt_parse() and --help. `ret_count` specs in a static array.
 const struct opt_spec *options_specs(unsigned *ret_count);
 // Adds a flag's value to a layer's object. -ENOENT if the spec is none of the table's.
-int options_add_flag(json_t *values, const struct opt_spec *spec, const char *value,
+int options_add_flag(json_t *values,
+                     const struct opt_spec *spec,
+                     const char *value,
                      struct err *err);
 // Adds what the K6_ variables of `env` ("NAME=value", NULL-terminated) say.
 int options_add_env(json_t *values, const char *const *env, struct err *err);
 // Merges layers (lowest first), derives scenarios from shortcuts, checks everything, fills in
 // defaults. Warnings (unknown keys, scenarios lost) are logged. 0, or -EINVAL with err (exit 104).
-int options_build(const struct option_layer *layers, unsigned count,
-                  struct run_options *ret_options, struct err *err);
+int options_build(const struct option_layer *layers,
+                  unsigned count,
+                  struct run_options *ret_options,
+                  struct err *err);
 void options_fini(struct run_options *o);
+// Finds the metrics of the thresholds and makes the sub-metrics that they and k6 want, once all
+// metrics are registered. 0 or -EINVAL with err (exit 104).
+int options_resolve_thresholds(struct run_options *o,
+                               const struct metric_registry *registry,
+                               struct err *err);
+// Most VUs of all scenarios at once and the time of the whole with graceful stops.
+uint64_t options_max_vus(const struct run_options *o);
+nsec_t options_max_duration(const struct run_options *o);
 // Fills the network settings from the merged options (hosts, dns, TLS …). 0 or -EINVAL with err.
 int options_net(const struct run_options *o, struct net_settings *ret_settings, struct err *err);
