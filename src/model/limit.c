@@ -11,7 +11,7 @@
 
 // Nominal intervals cover too little where noise comes in bursts; this factor on the standard error
 // was calibrated on the simulated servers of tests/sim.
-static const double WIDEN = 1.3;
+static const double WIDEN = 1.4;
 static const double MODEL_ERROR = 0.005;
 static const double RATE_MIN = 0.05; // per second
 static const double OVERRUN = 1.25;  // of the budget, to confirm and to bound from above
@@ -49,14 +49,14 @@ static double clamp(double x, double low, double high)
 
 static double bracket_seconds(const struct limit *l, double rate)
 {
-    return MAX(clamp(40 / rate, 1, l->config.budget / 15), 2 * MIN(l->response, 5));
+    return MAX(clamp(40 / rate, 1, l->config.budget / 15), 4 * MIN(l->response, 5));
 }
 
 static double refine_seconds(const struct limit *l, double rate)
 {
     double base = clamp(l->config.budget / 22, 2, 10);
 
-    return MAX(clamp(150 / rate, base, MAX(base, l->config.budget / 10)), 2 * MIN(l->response, 5));
+    return MAX(clamp(150 / rate, base, MAX(base, l->config.budget / 10)), 5 * MIN(l->response, 5));
 }
 
 static double soak_seconds(const struct limit *l)
@@ -210,7 +210,9 @@ static double find_anchor(const struct limit *l, const struct limit_record *r)
 // Between a rate that held and one that failed: closes in until the regression can take over.
 static void narrow(struct limit *l)
 {
-    if (l->anchor > l->low * 0.9 && l->anchor < l->high) {
+    if (time_left(l) < soak_seconds(l) + above_seconds(l)) {
+        begin_refine(l, l->low);
+    } else if (l->anchor > l->low * 0.9 && l->anchor < l->high) {
         begin_refine(l, l->anchor);
     } else if (l->high > 1.4 * l->low) {
         plan_bracket(l, sqrt(l->low * l->high));

@@ -9,6 +9,7 @@
 
 // Records further than this from the centre (in log rate) say nothing about the limit's place.
 static const double REACH = 0.2;
+static const double BANDWIDTH_MIN = 0.03;
 
 // Growth of the backlog beyond a share of the arrivals and beyond what chance does.
 static bool backlog_grew(const struct limit_record *r, double share, double deviations)
@@ -32,7 +33,7 @@ enum limit_mark limit_judge(const struct limit_config *config, const struct limi
 {
     enum limit_mark mark = backlog_grew(r, 0.01, 2.5) ? LIMIT_BREACHED : LIMIT_HELD;
 
-    if (backlog_grew(r, 0.03, 3.5)) {
+    if (backlog_grew(r, 0.03, 3.5) || backlog_grew(r, 0.2, 1.5)) {
         return LIMIT_GROSS;
     }
     for (unsigned i = 0; i < config->objectives; i++) {
@@ -87,16 +88,19 @@ double limit_worst_share(const struct limit_config *config,
 
 static int gather_cells(struct limit *l, unsigned objective)
 {
+    // Local: the straight line holds near the limit only, the nearer the steeper it is.
+    double h = MAX(BANDWIDTH_MIN, MIN(4 * l->se, REACH));
     int count = 0;
 
     for (int i = 0; i < l->record_count; i++) {
         const struct limit_record *r = &l->records[i];
-        if (r->n[objective] > 0 && fabs(log(r->rate / l->centre)) < REACH) {
+        double x = log(r->rate / l->centre);
+        if (r->n[objective] > 0 && fabs(x) < REACH) {
             l->cells[count++] = (struct limit_cell){
                 .rate = r->rate,
                 .n = r->n[objective],
                 .bad = r->bad[objective],
-                .weight = r->kind == LIMIT_BRACKET ? 0.5 : 1,
+                .weight = (r->kind == LIMIT_BRACKET ? 0.5 : 1) * exp(-x * x / (2 * h * h)),
             };
         }
     }
@@ -153,7 +157,8 @@ void limit_estimate_update(struct limit *l)
         l->se = se;
         l->objective = LIMIT_BACKLOG;
     }
-    l->estimate = best;
+    // Beyond the reach of the data a line is no evidence.
+    l->estimate = MAX(l->centre * exp(-REACH), MIN(best, l->centre * exp(REACH)));
 }
 
 double limit_estimate_saturation(const struct limit *l)

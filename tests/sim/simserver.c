@@ -208,7 +208,7 @@ static bool holds(const struct sim_params *params, double rate, double requests)
 {
     struct sim_server s;
     double skip = whole_bins(20 * params->service_mean + 5 + 10 * params->cold_memory);
-    double seconds = whole_bins(MAX(requests / rate, 60 * params->stall_every));
+    double seconds = whole_bins(MAX(requests / rate, 400 * params->stall_every));
     double n = 0;
     double bad = 0;
     double arrivals = 0;
