@@ -6,6 +6,7 @@
 // that other machines can be the next.
 #pragma once
 
+#include <signal.h>
 #include <stdbool.h>
 
 #include "base/clock.h"
@@ -28,10 +29,17 @@ struct engine_config {
     // What the open-model drive counts; borrowed; WINDOW_OBJECTIVES_MAX at most.
     const struct window_objective *objectives;
     unsigned objective_count;
+    // Called for the shard of each thread before it records anything, on any thread (for --out).
+    void (*on_shard)(void *arg, struct shard *shard);
+    void *on_shard_arg;
+    // Raised by a signal handler: 1 = stop as for Ctrl-C, 2 = at once. May be NULL.
+    const volatile sig_atomic_t *stop_level;
 };
 
 // Prepares workers and VUs (init code of every VU runs) and calls setup(). The calling thread is
 // the conductor; the engine's callbacks come on it. 0 or an exit code of tbl/exitcodes.h with err.
+// When setup() failed the engine is there all the same (results, summary); it cannot run.
+// options_resolve_thresholds() must have been called.
 int engine_start(const struct engine_config *config, struct engine **ret_engine, struct err *err);
 void engine_free(struct engine *e);
 
@@ -48,6 +56,17 @@ struct engine_status {
 typedef void (*engine_tick_fn)(void *arg, const struct engine_status *status,
                                const struct aggregate *results);
 int engine_run(struct engine *e, nsec_t period, engine_tick_fn tick, void *arg, struct err *err);
+// After engine_run() (or a failed setup()): the results of all threads, evaluated thresholds
+// included. Valid until the next call of the engine.
+const struct aggregate *engine_results(struct engine *e, struct engine_status *ret_status);
+// What setup() returned, as JSON; NULL if nothing.
+const char *engine_setup_data(const struct engine *e);
+// Time from the first scenario's start to the end of the last iteration.
+nsec_t engine_duration(const struct engine *e);
+// Calls handleSummary(data) in a VU of its own, before engine_free(). 0 with JSON {target: text},
+// -ENOENT if there is no such function, -ETIMEDOUT, or -EFAULT with err when it threw.
+int engine_handle_summary(struct engine *e, const char *data_json, struct strbuf *ret_json,
+                          struct err *err);
 // Ends the run from a signal handler's context or a tick: 1 = graceful as Ctrl-C, 2 = at once.
 void engine_stop(struct engine *e, int level);
 

@@ -15,6 +15,7 @@
 #include "base/strbuf.h"
 #include "metric/shard.h"
 #include "net/settings.h"
+#include "rt/co.h"
 #include "rt/loop.h"
 
 struct script;        // compiled script, shared
@@ -117,6 +118,21 @@ struct script_ops {
     // {"base64": "…"}. In a coroutine.
     enum script_result (*handle_summary)(struct script_vu *vu, const char *data_json,
                                          struct strbuf *ret_json, struct err *err);
+    // Bytes that the VU's requests put on the wire since the last call; the engine flushes them as
+    // data_sent and data_received after each iteration, setup() and teardown(). NULL = none.
+    void (*vu_take_bytes)(struct script_vu *vu, uint64_t *ret_sent, uint64_t *ret_received);
+    // The VU's tags right now (run, scenario, group, vu.metrics.tags) and its metadata, for the
+    // engine's samples about it (iterations, iteration_duration, data_*). Valid after iterate(),
+    // setup(), teardown(). NULL = the engine makes them from the run's and the scenario's tags.
+    const struct tagset *(*vu_tags)(struct script_vu *vu, const struct tagset **ret_metadata);
+
+    // Interpreter state that belongs to a coroutine: the engine makes one before it spawns each
+    // coroutine that runs a VU of the thread (vu_new() too) and gives it to co_spawn(). NULL = the
+    // interpreter saves its state around suspending calls by itself.
+    struct co_hooks (*co_state_new)(struct script_thread *t);
+    void (*co_state_free)(struct script_thread *t, struct co_hooks hooks);
+
+    // An interrupted VU may be used again: the next iterate() starts afresh, in another coroutine.
     // From the loop's thread, any time: the VU must stop soon. Its running JS is interrupted at the
     // next poll, its suspended coroutine is woken with -ECANCELED by the engine.
     void (*interrupt)(struct script_vu *vu);
