@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/limit_drive.h"
+
+#include <errno.h>
+#include <math.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+static const nsec_t BIN = 250 * NSEC_PER_MSEC;
+static const nsec_t DRAIN_MAX = 10 * NSEC_PER_SEC;
+
+// Sums of one window that say whether the generator did its part.
+struct tally {
+    double seconds;
+    double arrivals;
+    double dropped;
+    double late;
+    double busy;
+    double n[LIMIT_OBJECTIVES_MAX];
+    double bad[LIMIT_OBJECTIVES_MAX]; // without dropped iterations
+};
+
+bool limit_run_is_stopped(const struct limit_run *run)
+{
+    return run->config->stop && *run->config->stop;
+}
+
+static double seconds_of(nsec_t d)
+{
+    return (double)d / NSEC_PER_SEC;
+}
+
+void limit_run_emit(const struct limit_run *run, const struct limit_run_event *e)
+{
+    struct limit_run_event event = *e;
+
+    if (run->config->event) {
+        event.budget = run->limit.config.budget;
+        event.estimate = run->limit.estimate;
+        run->config->event(run->config->event_arg, &event);
+    }
+}
+
+static void
+emit_progress(const struct limit_run *run, const struct limit_probe *probe, nsec_t began)
+{
+    double spent = run->limit.spent + seconds_of(clock_now() - began);
+
+    limit_run_emit(run, &(struct limit_run_event){
+                            .phase = limit_kind_name(probe->kind),
+                            .rate = probe->rate,
+                            .spent = spent,
+                            .progress = MIN(spent / run->limit.config.budget, 0.99),
+                        });
+}
+
+static void read_deficits(struct limit_run *run, struct limit_bin *bin)
+{
+    unsigned first = run->objectives.count;
+
+    for (unsigned i = 0; i < run->config->deficit_count; i++) {
+        double ahead;
+        double behind;
+        run->config->deficits[i].read(run->config->deficits[i].arg, &ahead, &behind);
+        if (bin) {
+            bin->n[first + i] = ahead - run->ahead[i];
+            // Negative while a backlog shrinks; over a window the sum counts.
+            bin->bad[first + i] = bin->n[first + i] - (behind - run->behind[i]);
+        }
+        run->ahead[i] = ahead;
+        run->behind[i] = behind;
+    }
+}
+
+static void
+fill_bin(struct limit_run *run, const struct window *w, struct limit_bin *b, struct tally *t)
+{
+    *b = (struct limit_bin){
+        .arrivals = (double)w->arrivals,
+        .completions = (double)(w->completed + w->dropped),
+        .in_flight = (double)w->in_flight,
+        .latency = w->duration,
+    };
+    for (unsigned i = 0; i < run->objectives.count; i++) {
+        // A dropped iteration is bad for everyone, unless the generator turns out to be why.
+        b->n[i] = (double)(w->n[i] + w->dropped);
+        b->bad[i] = (double)(w->bad[i] + w->dropped);
+        b->slow = MAX(b->slow, (double)w->slow[i]);
+        t->n[i] += (double)w->n[i];
+        t->bad[i] += (double)w->bad[i];
+    }
+    read_deficits(run, b);
+    t->seconds += seconds_of(w->elapsed);
+    t->arrivals += (double)w->arrivals;
+    t->dropped += (double)w->dropped;
+    t->late += (double)w->late;
+    t->busy = MAX(t->busy, w->busy);
+    run->requests += w->arrivals;
+    run->vus = w->vus;
+}
+
+static bool objectives_held(const struct limit_run *run, const struct tally *t)
+{
+    for (unsigned i = 0; i < run->objectives.count; i++) {
+        if (t->bad[i] > run->objectives.items[i].allowed * t->n[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// Did the generator fail to offer what was asked, on time? VUs that ran out while the objectives
+// held are too few VUs; while they broke, the system was slow.
+static bool is_generator_bound(const struct limit_run *run,
+                               const struct limit_probe *probe,
+                               const struct tally *t)
+{
+    double due = probe->rate * t->seconds;
+
+    return t->arrivals < 0.97 * due - 2 - (run->config->poisson ? 4 * sqrt(due) : 0) ||
+           t->late > 0.3 * t->arrivals + 2 || (t->busy > 0.9 && t->late > 0.05 * t->arrivals + 2) ||
+           (t->dropped > 0.005 * t->arrivals && objectives_held(run, t));
+}
+
+static void emit_finished(const struct limit_run *run,
+                          const struct limit_probe *probe,
+                          const struct limit_window *w,
+                          nsec_t from,
+                          nsec_t to)
+{
+    struct limit_run_event e = {
+        .finished = true,
+        .phase = limit_kind_name(probe->kind),
+        .rate = probe->rate,
+        .spent = run->limit.spent,
+        .progress = limit_progress(&run->limit),
+        .from = from,
+        .to = to,
+        .generator_bound = w->generator_bound,
+    };
+    double worst = -1;
+
+    for (unsigned i = 0; i < w->count; i++) {
+        e.arrivals += w->bins[i].arrivals;
+        e.completions += w->bins[i].completions;
+    }
+    for (unsigned o = 0; o < run->limit.config.objectives; o++) {
+        double n = 0;
+        double bad = 0;
+        for (unsigned i = 0; i < w->count; i++) {
+            n += w->bins[i].n[o];
+            bad += w->bins[i].bad[o];
+        }
+        double share = n > 0 ? MAX(bad, 0) / n : 0;
+        if (share / run->limit.config.allowed[o] > worst) {
+            worst = share / run->limit.config.allowed[o];
+            e.worst_share = share;
+            e.bad = bad;
+        }
+    }
+    limit_run_emit(run, &e);
+}
+
+// Drains if asked, sets the rate and lets it settle; what happens meanwhile is not counted.
+static int
+settle(struct limit_run *run, const struct limit_probe *probe, nsec_t began, struct err *err)
+{
+    struct window discarded;
+    nsec_t left = (nsec_t)(probe->settle * NSEC_PER_SEC);
+
+    if (probe->drain) {
+        engine_set_rate(run->engine, 0, run->config->poisson);
+        engine_drain(run->engine, DRAIN_MAX);
+    }
+    engine_set_rate(run->engine, probe->rate, run->config->poisson);
+    for (; left > 0 && !limit_run_is_stopped(run); left -= BIN) {
+        int r = engine_pass(run->engine, MIN(BIN, left), err);
+        if (r) {
+            return r;
+        }
+        emit_progress(run, probe, began);
+    }
+    return engine_take_window(run->engine, &discarded);
+}
+
+static int run_probe(struct limit_run *run, const struct limit_probe *probe, struct err *err)
+{
+    struct limit_window w = {.bin_seconds = seconds_of(BIN), .bins = run->bins};
+    struct tally tally = {0};
+    struct window counted;
+    nsec_t began = clock_now();
+    unsigned bins = (unsigned)MAX(ceil(probe->measure / w.bin_seconds - 1e-6), 1);
+
+    int r = settle(run, probe, began, err);
+    nsec_t from = clock_now();
+    nsec_t cpu = clock_process_cpu();
+    read_deficits(run, NULL);
+    while (!r && w.count < MIN(bins, LIMIT_RUN_BINS) && !limit_run_is_stopped(run) &&
+           !limit_watch(&run->limit, &w)) {
+        r = engine_pass(run->engine, BIN, err);
+        r = r ? r : engine_take_window(run->engine, &counted);
+        if (!r) {
+            fill_bin(run, &counted, &run->bins[w.count++], &tally);
+            emit_progress(run, probe, began);
+        }
+    }
+    if (r || limit_run_is_stopped(run)) {
+        return r;
+    }
+    nsec_t to = clock_now();
+    w.elapsed = seconds_of(to - began);
+    w.generator_bound = is_generator_bound(run, probe, &tally);
+    if (probe->kind != LIMIT_WARMUP && probe->kind != LIMIT_BRACKET) {
+        run->cpu_share = (double)(clock_process_cpu() - cpu) / (double)(to - from) /
+                         (double)sysconf(_SC_NPROCESSORS_ONLN);
+    }
+    limit_feed(&run->limit, &w);
+    emit_finished(run, probe, &w, from, to);
+    return 0;
+}
+
+int limit_run_drive(struct limit_run *run, struct err *err)
+{
+    struct limit_probe probe;
+    int r = 0;
+
+    while (!r && !limit_run_is_stopped(run) && limit_next(&run->limit, &probe)) {
+        r = run_probe(run, &probe, err);
+        if (!r && run->guard.refused[0]) {
+            r = err_set(err, -EPERM,
+                        "'%s' is neither loopback nor a local pod: overload is dangerous; "
+                        "--allow-target %s permits it",
+                        run->guard.refused, run->guard.refused);
+        }
+    }
+    return r;
+}
