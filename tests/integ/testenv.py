@@ -6,7 +6,7 @@ on a loopback address and port of its own. Everything is ended by pid, and nothi
         token = system.token()
         reply = system.post_order(token, 100, "EUR")
         assert reply.status == 201
-        result = system.saturate(seconds=3, connections=16)     # closed loop, orders/s
+        rate = system.saturate(seconds=3, connections=16).rate      # closed loop, orders/s
 """
 import http.client
 import json
@@ -213,9 +213,10 @@ class Saturation:
         return self.latencies[min(int(len(self.latencies) * share), len(self.latencies) - 1)]
 
 
-def closed_loop(address, port, requests, connections, seconds, warm_up=0.5):
+def closed_loop(address, port, requests, connections, seconds, warm_up=0.5, on_reply=None):
     """Keeps `connections` requests open for `seconds`; `requests()` gives the bytes of the next one.
-    A lost connection counts as status 599 and is opened again."""
+    `on_reply(status, body)` sees each answer. A lost connection counts as status 599 and is opened
+    again."""
     selector = selectors.DefaultSelector()
     statuses, latencies = {}, []
     start = time.monotonic()
@@ -233,7 +234,9 @@ def closed_loop(address, port, requests, connections, seconds, warm_up=0.5):
         selector.register(sock, selectors.EVENT_READ)
         send(sock)
 
-    def count(status, sent_at, now):
+    def count(status, data, sent_at, now):
+        if on_reply and data:
+            on_reply(status, data.partition(b"\r\n\r\n")[2])
         if counted <= now < end:
             statuses[status] = statuses.get(status, 0) + 1
             latencies.append(now - sent_at)
@@ -256,7 +259,7 @@ def closed_loop(address, port, requests, connections, seconds, warm_up=0.5):
                 sock.data += data
                 if data and not _is_complete(sock.data):
                     continue
-                count(int(sock.data[9:12]) if data else 599, sock.sent_at, now)
+                count(int(sock.data[9:12]) if data else 599, sock.data, sock.sent_at, now)
                 if not data:
                     raise ConnectionError
                 send(sock)
@@ -406,16 +409,17 @@ class System:
             self.end_hard()
 
     def end_hard(self):
-        """Shows the logs of what still runs and kills it; after stop() there is nothing to do."""
-        if not self.processes():
-            return
+        """Shows the logs of what still runs, kills it, removes all; harmless after stop()."""
+        left = self.processes()
         for process in [*self.services, self.nats, self.postgres]:
-            print(f"---- {process.name}\n{process.tail() if os.path.exists(process.log) else ''}")
-        for pid in self.processes():
+            if left and os.path.exists(process.log):
+                print(f"---- {process.name}\n{process.tail()}")
+        for pid in left:
             os.kill(pid, signal.SIGKILL)
         for process in [*self.services, self.nats, self.postgres]:
             if process.process is not None:
                 process.process.wait()
+                process.process = None
         shutil.rmtree(self.dir, ignore_errors=True)
 
     # ---- use
@@ -433,17 +437,24 @@ class System:
         return (service or self.order).request("POST", "/api/v1/orders",
                                                {"amount": amount, "currency": currency}, headers)
 
-    def saturate(self, seconds, connections, keys=None):
-        """Orders in a closed loop, straight to order-service. `keys`: gives each an Idempotency-Key."""
-        token = self.token()
+    def saturate(self, seconds, connections, service=None, on_reply=None):
+        """Orders in a closed loop, to order-service unless told otherwise."""
+        service = service or self.order
+        request = (f"POST /api/v1/orders HTTP/1.1\r\nHost: order\r\nAuthorization: Bearer {self.token()}\r\n"
+                   "Content-Type: application/json\r\nContent-Length: 32\r\n\r\n"
+                   '{"amount": 100,"currency":"EUR"}').encode()
+        return closed_loop(service.address, service.port, lambda: request, connections, seconds,
+                           on_reply=on_reply)
 
-        def request():
-            extra = f"Idempotency-Key: {next(keys)}\r\n" if keys else ""
-            return (f"POST /api/v1/orders HTTP/1.1\r\nHost: order\r\nAuthorization: Bearer {token}\r\n"
-                    f"Content-Type: application/json\r\n{extra}Content-Length: 32\r\n\r\n"
-                    '{"amount": 100,"currency":"EUR"}').encode()
-
-        return closed_loop(self.order.address, self.order.port, request, connections, seconds)
+    def email_rate(self, seconds):
+        """E-mails per second, measured between two that were just accepted."""
+        def next_one():
+            before = self.emails()[0]
+            return wait_until(lambda: (n := self.emails()[0]) > before and (n, time.monotonic()))
+        first, start = next_one()
+        time.sleep(seconds)
+        last, end = next_one()
+        return (last - first) / (end - start)
 
     def sql(self, query):
         """The rows of a query as lists of texts."""

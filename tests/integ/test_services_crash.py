@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 under load, one service at a time: no committed order and no notification is lost."""
+import json
+import signal
+import time
+
+import pytest
+
+from testenv import Background, System, wait_until
+
+
+def run_load(system, target, crash):
+    """Orders in a closed loop while `crash` runs; the ids that were answered 201."""
+    ids = []
+
+    def keep(status, body):
+        if status == 201:
+            ids.append(json.loads(body)["id"])
+
+    load = Background(system.saturate, 3, 10, target, keep)
+    wait_until(lambda: len(ids) >= 100, what="load")
+    crash()
+    after = len(ids)
+    result = load.result()
+    assert len(ids) > after + 20, f"no orders after the crash: {result.statuses}"
+    return ids, result
+
+
+def assert_nothing_lost(system, ids):
+    """Each answered order is stored, and each stored order became one e-mail."""
+    stored = {row[0] for row in system.sql("SELECT id FROM orders")}
+    assert len(set(ids)) == len(ids)
+    assert set(ids) <= stored, f"{len(set(ids) - stored)} committed orders lost"
+    accepted, _ = system.await_emails(len(stored))
+    assert accepted == len(stored), "an e-mail for an order that is not stored"
+    for order in stored:
+        assert system.provider.request("GET", f"/emails/{order}").status == 200
+    wait_until(lambda: system.worker.metric("nats_consumer_ack_pending") == 0, what="all acknowledged")
+    assert system.sql("SELECT count(*) FROM outbox WHERE published_at IS NULL") == [["0"]]
+
+
+@pytest.fixture
+def system():
+    with System(worker={"WORKER_CONCURRENCY": "24"}, order={"DB_POOL_SIZE": "6"}) as running:
+        yield running
+
+
+def kill_and_restart(process):
+    assert process.kill() == -signal.SIGKILL
+    time.sleep(0.2)
+    process.start()
+
+
+@pytest.mark.parametrize("name", ["order", "worker", "provider", "nats", "postgres"])
+def test_kill_under_load(system, name):
+    ids, result = run_load(system, system.order, lambda: kill_and_restart(getattr(system, name)))
+    system.await_ready()
+    assert_nothing_lost(system, ids)
+    if name == "worker":
+        # The API does not notice: what the worker does is not in its path.
+        assert set(result.statuses) == {201}
+
+
+def test_kill_gateway_under_load(system):
+    ids, _ = run_load(system, system.gateway, lambda: kill_and_restart(system.gateway))
+    assert_nothing_lost(system, ids)
+
+
+def test_terminate_order_service_under_load(system):
+    """A rolling restart by SIGTERM: every request that was taken is answered."""
+    def restart():
+        assert system.order.end() == 0
+        system.order.start()
+
+    ids, result = run_load(system, system.order, restart)
+    assert set(result.statuses) <= {201, 503, 599}
+    assert_nothing_lost(system, ids)
