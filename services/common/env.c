@@ -21,21 +21,24 @@ int env_parse_integer(const char *text, int64_t *ret_value)
     return 0;
 }
 
+// A plain decimal number at the start of `text`. strtod alone would also take signs, leading space,
+// exponents, hexadecimal and "inf".
 static int parse_real(const char *text, double *ret_value, const char **ret_end)
 {
-    char *end;
+    size_t len = strspn(text, "0123456789.");
+    char digits[32], *end;
 
-    // strtod alone would also take "inf", "nan", hexadecimal and leading space.
-    if (strspn(text, "0123456789.") == 0) {
+    if (len == 0 || len >= sizeof(digits)) {
         return -EINVAL;
     }
-    errno = 0;
-    double value = strtod(text, &end);
-    if (end == text || errno || !isfinite(value) || strpbrk(text, "xX")) {
+    memcpy(digits, text, len);
+    digits[len] = '\0';
+    double value = strtod(digits, &end);
+    if (*end) {
         return -EINVAL;
     }
     *ret_value = value;
-    *ret_end = end;
+    *ret_end = text + len;
     return 0;
 }
 

@@ -10,7 +10,8 @@ struct service {
     const struct env_setting *const *settings; // its own tables, NULL-terminated
     bool limited;                              // takes RATE_LIMIT too
     struct server_config server;
-    // Before listening; may be NULL. 0, or negative errno with a message; -EINVAL for a bad setting.
+    // Before listening; may be NULL. 0, or negative errno with a message; -EINVAL for a bad
+    // setting.
     int (*start)(char *message, size_t size);
     // After the last answer; may be NULL. Stops threads, frees.
     void (*stop)(void);

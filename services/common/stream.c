@@ -14,7 +14,11 @@ static void on_connected(natsConnection *connection, void *closure)
     log_write(LOG_INFO, "connected to NATS", NULL);
 }
 
-natsConnection *stream_connect(const char *url, const char *name, char *message, size_t size)
+natsConnection *stream_connect(const char *url,
+                               const char *name,
+                               natsConnectionHandler on_reconnected,
+                               char *message,
+                               size_t size)
 {
     natsOptions *options = NULL;
     natsConnection *connection = NULL;
@@ -29,6 +33,7 @@ natsConnection *stream_connect(const char *url, const char *name, char *message,
     s = s == NATS_OK ? natsOptions_SetPingInterval(options, 5000) : s;
     s = s == NATS_OK ? natsOptions_SetMaxPingsOut(options, 2) : s;
     s = s == NATS_OK ? natsOptions_SetRetryOnFailedConnect(options, true, on_connected, NULL) : s;
+    s = s == NATS_OK ? natsOptions_SetReconnectedCB(options, on_reconnected, NULL) : s;
     s = s == NATS_OK ? natsConnection_Connect(&connection, options) : s;
     natsOptions_Destroy(options);
     if (s != NATS_OK && s != NATS_NOT_YET_CONNECTED) {

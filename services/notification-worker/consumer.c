@@ -247,6 +247,12 @@ static void *watch(void *closure)
     return NULL;
 }
 
+// The server may have come back without its store.
+static void on_reconnected(natsConnection *connection, void *closure)
+{
+    ready = false;
+}
+
 bool consumer_is_ready(const char **ret_why)
 {
     *ret_why = "NATS is not ready";
@@ -259,7 +265,7 @@ int consumer_start(char *message, size_t size)
         snprintf(message, size, "PROVIDER_URL: '%.128s' is not http://host:port", provider_url);
         return -EINVAL;
     }
-    nats = stream_connect(nats_url, "notification-worker", message, size);
+    nats = stream_connect(nats_url, "notification-worker", on_reconnected, message, size);
     if (!nats) {
         return -EINVAL;
     }

@@ -39,16 +39,23 @@ static const struct {
                         1},
     [DB_OUTBOX_DONE] = {"outbox_done",
                         "UPDATE outbox SET published_at = now() WHERE seq = ANY ($1::bigint[])", 1},
+    // Far within the stream's window of duplicates. The bound on seq keeps it off old rows.
+    [DB_OUTBOX_AGAIN] = {"outbox_again",
+                         "UPDATE outbox SET published_at = NULL"
+                         " WHERE published_at > now() - interval '30 s'"
+                         " AND seq > (SELECT max(seq) - 50000 FROM outbox)",
+                         0},
     [DB_OUTBOX_DEPTH] = {"outbox_depth",
                          "SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)"
                          " FROM (SELECT created_at FROM outbox WHERE published_at IS NULL"
                          " ORDER BY seq LIMIT 100000) AS waiting",
                          0},
-    [DB_OUTBOX_PURGE] = {"outbox_purge",
-                         "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox"
-                         " WHERE published_at < now() - make_interval(secs => $1::float8)"
-                         " LIMIT 5000)",
-                         1},
+    // Oldest first along the key: what is kept is not even looked at.
+    [DB_OUTBOX_PURGE] =
+        {"outbox_purge",
+         "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox ORDER BY seq LIMIT 5000)"
+         " AND published_at < now() - make_interval(secs => $1::float8)",
+         1},
 };
 
 struct db {

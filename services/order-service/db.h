@@ -24,6 +24,7 @@ enum db_statement {
     DB_ORDER_INSERT, // id, client, amount, currency, authorisation, created_at, event
     DB_OUTBOX_TAKE,  // limit → seq, event_id, payload; locks them
     DB_OUTBOX_DONE,  // array of seq
+    DB_OUTBOX_AGAIN, // marks what was published in the last 30 s as not published
     DB_OUTBOX_DEPTH, // → count, seconds of the oldest
     DB_OUTBOX_PURGE, // seconds
     DB_STATEMENTS_,

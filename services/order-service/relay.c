@@ -37,7 +37,7 @@ static pthread_t thread;
 static struct db *db;
 static natsConnection *nats;
 static jsCtx *js;
-static bool stream_known;
+static _Atomic bool stream_known, reconnected;
 static _Atomic unsigned batch_errors; // publishes of the current batch that were refused
 static _Atomic bool database_ready;
 static _Atomic uint64_t published, failed, depth;
@@ -85,12 +85,45 @@ static bool migrate_until_done(void)
     }
 }
 
+static bool run(struct db_call *calls, unsigned count)
+{
+    int r = db_run(db, calls, count, clock_monotonic() + DB_WAIT);
+
+    database_ready = r == 0 || r == DB_REFUSED;
+    if (r) {
+        log_write(LOG_WARN, "database failed", "\"detail\":%s", log_quote(db_message(db)));
+    }
+    return r == 0;
+}
+
+static void on_reconnected(natsConnection *connection, void *closure)
+{
+    stream_known = false;
+    reconnected = true;
+}
+
+// A server that crashed may have lost the last messages that it had acknowledged but not yet
+// written: they are published once more. It drops those that it does have.
+static bool repeat_last(void)
+{
+    struct db_call call = {DB_OUTBOX_AGAIN};
+    bool ok = run(&call, 1);
+
+    if (ok) {
+        log_write(LOG_INFO, "publishing again after a reconnect", "\"events\":%s",
+                  PQcmdTuples(call.result));
+    }
+    db_clear(&call, 1);
+    return ok;
+}
+
 static bool stream_is_ready(void)
 {
     if (natsConnection_Status(nats) != NATS_CONN_STATUS_CONNECTED) {
-        // The server may come back without its store.
-        stream_known = false;
         return false;
+    }
+    if (atomic_exchange(&reconnected, false) && !repeat_last()) {
+        reconnected = true;
     }
     if (!stream_known) {
         natsStatus s = stream_ensure(js);
@@ -138,17 +171,6 @@ static bool publish(PGresult *rows)
     log_write(LOG_WARN, "events were not acknowledged", "\"detail\":%s,\"refused\":%u",
               log_quote(natsStatus_GetText(s)), (unsigned)batch_errors);
     return false;
-}
-
-static bool run(struct db_call *calls, unsigned count)
-{
-    int r = db_run(db, calls, count, clock_monotonic() + DB_WAIT);
-
-    database_ready = r == 0 || r == DB_REFUSED;
-    if (r) {
-        log_write(LOG_WARN, "database failed", "\"detail\":%s", log_quote(db_message(db)));
-    }
-    return r == 0;
 }
 
 static bool mark(PGresult *rows)
@@ -239,7 +261,7 @@ int relay_start(const char *conninfo, char *message, size_t size)
     pthread_condattr_t attr;
     jsOptions options;
 
-    nats = stream_connect(nats_url, "order-service", message, size);
+    nats = stream_connect(nats_url, "order-service", on_reconnected, message, size);
     if (!nats) {
         return -EINVAL;
     }

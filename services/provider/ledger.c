@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define KEY_MAX 256
@@ -102,8 +103,12 @@ static int mend_tail(int fd)
 static int open_file(struct ledger *ledger, const char *path)
 {
     ledger->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (ledger->fd < 0) {
+    struct stat st;
+    if (ledger->fd < 0 || fstat(ledger->fd, &st) < 0) {
         return -errno;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        return -EINVAL;
     }
     FILE *file = fopen(path, "re");
     if (!file) {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 under load, one service at a time: no committed order and no notification is lost."""
 import json
+import shutil
 import signal
 import time
 
@@ -75,3 +76,16 @@ def test_terminate_order_service_under_load(system):
     ids, result = run_load(system, system.order, restart)
     assert set(result.statuses) <= {201, 503, 599}
     assert_nothing_lost(system, ids)
+
+
+def test_nats_that_lost_what_it_acknowledged(system):
+    """A crashed nats-server may not have written its last messages; here it has lost them all."""
+    token = system.token()
+    assert system.worker.end() == 0
+    assert [system.post_order(token).status for _ in range(20)] == [201] * 20
+    wait_until(lambda: system.order.metric("outbox_published_total") == 20, what="published")
+    system.nats.kill()
+    shutil.rmtree(system.dir / "nats" / "jetstream")
+    system.nats.start()
+    system.worker.start()
+    assert system.await_emails(20) == (20, 0)

@@ -89,8 +89,9 @@ START_TEST(base64url)
 {
     static const struct {
         const char *plain, *coded;
-    } known[] = {{"", ""},           {"f", "Zg"},           {"fo", "Zm8"},      {"foo", "Zm9v"},
-                 {"foob", "Zm9vYg"}, {"foobar", "Zm9vYmFy"}, {"\xff\xfe", "__4"}};
+    } known[] = {{"", ""},           {"f", "Zg"},        {"fo", "Zm8"},
+                 {"foo", "Zm9v"},    {"foob", "Zm9vYg"}, {"foobar", "Zm9vYmFy"},
+                 {"\xff\xfe", "__4"}};
     char text[16];
     unsigned char raw[16];
 
@@ -154,5 +155,11 @@ START_TEST(tokens_of_others)
 }
 END_TEST
 
-UNIT_MAIN("limits", bucket_lets_the_rate_through, bucket_tells_when, bucket_defaults, histogram_text, base64url,
-          tokens, tokens_of_others)
+UNIT_MAIN("limits",
+          bucket_lets_the_rate_through,
+          bucket_tells_when,
+          bucket_defaults,
+          histogram_text,
+          base64url,
+          tokens,
+          tokens_of_others)

@@ -44,7 +44,8 @@ START_TEST(json_strings_are_escaped_and_valid_utf8)
 {
     assert_json("", "\"\"");
     assert_json("a\"b\\c\n\x01", "\"a\\\"b\\\\c\\u000a\\u0001\"");
-    assert_json("\xc3\xa4 \xe2\x82\xac \xf0\x9f\x9a\xa2", "\"\xc3\xa4 \xe2\x82\xac \xf0\x9f\x9a\xa2\"");
+    assert_json("\xc3\xa4 \xe2\x82\xac \xf0\x9f\x9a\xa2",
+                "\"\xc3\xa4 \xe2\x82\xac \xf0\x9f\x9a\xa2\"");
     // A lone continuation, an overlong form, a surrogate, beyond U+10FFFF, cut short.
     assert_json("\x80", "\"\\ufffd\"");
     assert_json("\xc0\xaf", "\"\\ufffd\\ufffd\"");
@@ -74,12 +75,19 @@ START_TEST(durations)
     static const struct {
         const char *text;
         int64_t ns;
-    } good[] = {{"0", 0},          {"20ms", 20 * MSEC},  {"250us", 250 * USEC}, {"1.5s", 1500 * MSEC},
-                {"2m", 120 * SEC}, {"1h", 3600 * SEC},   {"7ns", 7},            {"0.5ms", 500 * USEC},
-                {"0s", 0},         {"1000s", 1000 * SEC}};
-    static const char *const bad[] = {"",     "20",   "ms",    "-1s",  "+1s",     " 1s",  "1 s", "1S",
-                                      "1s ",  "1e3s", "inf",   "nan",  "0x10ms",  "1ms2", ".",   "..5s",
-                                      "1days", "99999999999999h"};
+    } good[] = {{"0", 0},
+                {"20ms", 20 * MSEC},
+                {"250us", 250 * USEC},
+                {"1.5s", 1500 * MSEC},
+                {"2m", 120 * SEC},
+                {"1h", 3600 * SEC},
+                {"7ns", 7},
+                {"0.5ms", 500 * USEC},
+                {"0s", 0},
+                {"1000s", 1000 * SEC}};
+    static const char *const bad[] = {"",       "20",   "ms",  "-1s",  "+1s",   " 1s",
+                                      "1 s",    "1S",   "1s ", "1e3s", "inf",   "nan",
+                                      "0x10ms", "1ms2", ".",   "..5s", "1days", "99999999999999h"};
     int64_t ns;
 
     for (unsigned i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
@@ -88,7 +96,8 @@ START_TEST(durations)
     }
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         ns = 42;
-        ck_assert_msg(env_parse_duration(bad[i], &ns) == -EINVAL, "'%s' = %lld", bad[i], (long long)ns);
+        ck_assert_msg(env_parse_duration(bad[i], &ns) == -EINVAL, "'%s' = %lld", bad[i],
+                      (long long)ns);
         ck_assert_int_eq(ns, 42);
     }
 }
@@ -195,5 +204,12 @@ START_TEST(times)
 }
 END_TEST
 
-UNIT_MAIN("text", buf_grows_and_gives_away, json_strings_are_escaped_and_valid_utf8, log_quote_is_bounded,
-          durations, numbers, settings_come_from_the_environment, uuids, times)
+UNIT_MAIN("text",
+          buf_grows_and_gives_away,
+          json_strings_are_escaped_and_valid_utf8,
+          log_quote_is_bounded,
+          durations,
+          numbers,
+          settings_come_from_the_environment,
+          uuids,
+          times)
