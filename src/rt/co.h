@@ -35,7 +35,7 @@ void co_wake(struct co *co, int value);
 void co_cancel(struct co *co);
 bool co_is_cancelled(const struct co *co);
 // Lets the others run first. 0 or -ECANCELED.
-int co_yield(void);
+int co_yield (void);
 // Suspends until `due` (loop time). 0 or -ECANCELED.
 int co_await_until(nsec_t due);
 // Suspends for `d`. 0 or -ECANCELED.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// One event loop per thread: epoll (edge-triggered), timers, coroutines, work posted from elsewhere.
+// One event loop per thread: epoll (edge-triggered), timers, coroutines, work posted from
+// elsewhere.
 //
-// A turn has phases, so that the caches stay warm: (1) wait for events, at most 128 a turn, and read
-// the clock once; (2) call the io callbacks, which receive bytes and mark coroutines ready; (3) run
-// due timers and all ready coroutines; (4) call the flush callbacks, which send what was queued.
-// Everything here is for the loop's own thread, but for loop_post() and loop_stop().
+// A turn has phases, so that the caches stay warm: (1) wait for events, at most 128 a turn, and
+// read the clock once; (2) call the io callbacks, which receive bytes and mark coroutines ready;
+// (3) run due timers and all ready coroutines; (4) call the flush callbacks, which send what was
+// queued. Everything here is for the loop's own thread, but for loop_post() and loop_stop().
 #pragma once
 
 #include <stdbool.h>
@@ -37,14 +38,17 @@ struct timer {
     unsigned index;   // of the implementation
     void (*fn)(struct timer *t);
 };
-#define TIMER_NULL {0}
+#define TIMER_NULL                                                                                 \
+    {                                                                                              \
+        0                                                                                          \
+    }
 // Arms or re-arms. `due` in the past fires in this turn's or the next turn's phase 3.
 void timer_set(struct loop *l, struct timer *t, nsec_t due, void (*fn)(struct timer *t));
 // Harmless when not armed.
 void timer_cancel(struct loop *l, struct timer *t);
 
-// A watched file descriptor, embedded in its owner. Registered once, edge-triggered, for reading and
-// writing; the owner must read or write until EAGAIN.
+// A watched file descriptor, embedded in its owner. Registered once, edge-triggered, for reading
+// and writing; the owner must read or write until EAGAIN.
 struct io {
     int fd;
     unsigned ready; // IO_READ | IO_WRITE | IO_HANGUP seen since the owner cleared them
