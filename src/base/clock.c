@@ -32,6 +32,13 @@ nsec_t clock_process_cpu(void)
     return read_clock(CLOCK_PROCESS_CPUTIME_ID);
 }
 
+nsec_t clock_other_cpu(int pid)
+{
+    clockid_t id;
+
+    return clock_getcpuclockid(pid, &id) == 0 ? read_clock(id) : 0;
+}
+
 const char *clock_format_rfc3339(nsec_t wall, int digits, char *buf, unsigned size)
 {
     time_t seconds = (time_t)(wall / NSEC_PER_SEC);

@@ -19,5 +19,7 @@ nsec_t clock_wall(void);
 // CPU time used by this thread, and by this process.
 nsec_t clock_thread_cpu(void);
 nsec_t clock_process_cpu(void);
+// CPU time used by another process of ours, 0 when it is gone.
+nsec_t clock_other_cpu(int pid);
 // RFC 3339 in UTC with `digits` (0-9) of a second's fraction into buf (at least 40 bytes).
 const char *clock_format_rfc3339(nsec_t wall, int digits, char *buf, unsigned size);
