@@ -20,11 +20,11 @@ struct window_objective; // load/window.h
 
 struct engine_config {
     const struct script_ops *ops;
-    struct script *script;          // opened; borrowed
+    struct script *script;             // opened; borrowed
     const struct run_options *options; // consolidated; borrowed
-    struct net_settings *net;       // sealed; borrowed
+    struct net_settings *net;          // sealed; borrowed
     struct metric_registry *registry;
-    unsigned workers;               // threads, 0 = one per CPU that we may use
+    unsigned workers; // threads, 0 = one per CPU that we may use
     uint64_t seed;
     // What the open-model drive counts; borrowed; WINDOW_OBJECTIVES_MAX at most.
     const struct window_objective *objectives;
@@ -50,22 +50,27 @@ struct engine_status {
     nsec_t now, started; // monotonic; started 0 before the first scenario
     uint64_t vus_active, vus_initialized, vus_max;
     uint64_t iterations, interrupted, dropped;
-    double progress; // 0..1
+    double progress;     // 0..1
     bool generator_late; // more than 3 % of recent starts late by more than 1 ms
 };
-typedef void (*engine_tick_fn)(void *arg, const struct engine_status *status,
+typedef void (*engine_tick_fn)(void *arg,
+                               const struct engine_status *status,
                                const struct aggregate *results);
 int engine_run(struct engine *e, nsec_t period, engine_tick_fn tick, void *arg, struct err *err);
 // After engine_run() (or a failed setup()): the results of all threads, evaluated thresholds
 // included. Valid until the next call of the engine.
 const struct aggregate *engine_results(struct engine *e, struct engine_status *ret_status);
+// Share of one scenario that is done, 0..1.
+double engine_scenario_progress(struct engine *e, unsigned index);
 // What setup() returned, as JSON; NULL if nothing.
 const char *engine_setup_data(const struct engine *e);
 // Time from the first scenario's start to the end of the last iteration.
 nsec_t engine_duration(const struct engine *e);
 // Calls handleSummary(data) in a VU of its own, before engine_free(). 0 with JSON {target: text},
 // -ENOENT if there is no such function, -ETIMEDOUT, or -EFAULT with err when it threw.
-int engine_handle_summary(struct engine *e, const char *data_json, struct strbuf *ret_json,
+int engine_handle_summary(struct engine *e,
+                          const char *data_json,
+                          struct strbuf *ret_json,
                           struct err *err);
 // Ends the run from a signal handler's context or a tick: 1 = graceful as Ctrl-C, 2 = at once.
 void engine_stop(struct engine *e, int level);

@@ -44,12 +44,12 @@ struct script_settings {
     bool throw_errors;
     bool no_cookies_reset;
     bool no_vu_connection_reuse;
-    unsigned http_debug; // 0 off, 1 headers, 2 full
-    unsigned system_tags; // bit set of load/tags.h
+    unsigned http_debug;    // 0 off, 1 headers, 2 full
+    unsigned system_tags;   // bit set of load/tags.h
     const struct tag *tags; // of the run
     unsigned tag_count;
-    uint64_t vu_memory;  // bytes of heap that one VU may use, 0 = default
-    nsec_t time_slice;   // of JS before others run, 0 = default
+    uint64_t vu_memory;       // bytes of heap that one VU may use, 0 = default
+    nsec_t time_slice;        // of JS before others run, 0 = default
     const char *options_json; // consolidated options, for exec.test.options
     uint64_t seed;
     double rps; // 0 = unlimited
@@ -57,9 +57,9 @@ struct script_settings {
 
 // How a script is opened.
 struct script_source {
-    const char *path;           // file name or "-"
-    const char *text;           // its contents, if already read; else NULL
-    const char *const *env;     // "NAME=value", NULL-terminated: __ENV
+    const char *path;       // file name or "-"
+    const char *text;       // its contents, if already read; else NULL
+    const char *const *env; // "NAME=value", NULL-terminated: __ENV
     struct metric_registry *registry;
     uint64_t seed;
 };
@@ -67,22 +67,22 @@ struct script_source {
 // One scenario as the script sees it.
 struct script_scenario {
     const char *name, *executor;
-    const char *exec;            // exported function, "default"
-    const char *const *env;      // "NAME=value", NULL-terminated, on top of __ENV; NULL = none
+    const char *exec;       // exported function, "default"
+    const char *const *env; // "NAME=value", NULL-terminated, on top of __ENV; NULL = none
     const struct tag *tags;
     unsigned tag_count;
-    nsec_t start;                // monotonic
-    const void *executor_state;  // for engine_view's functions
+    nsec_t start;               // monotonic
+    const void *executor_state; // for engine_view's functions
 };
 
 // What one iteration is about.
 struct script_iteration {
     const struct script_scenario *scenario; // NULL in setup and teardown
-    uint64_t iteration_in_vu;       // __ITER
-    uint64_t iteration_in_scenario; // of this VU in this scenario
-    uint64_t iteration_in_instance; // of the scenario on this instance
-    uint64_t iteration_in_test;     // of the scenario, over all segments
-    nsec_t intended_start;          // 0 for closed executors
+    uint64_t iteration_in_vu;               // __ITER
+    uint64_t iteration_in_scenario;         // of this VU in this scenario
+    uint64_t iteration_in_instance;         // of the scenario on this instance
+    uint64_t iteration_in_test;             // of the scenario, over all segments
+    nsec_t intended_start;                  // 0 for closed executors
 };
 
 struct script_ops {
@@ -96,15 +96,22 @@ struct script_ops {
     unsigned (*function_count)(const struct script *s);             // callable exports
 
     // On the worker's thread. `shard` is the thread's.
-    int (*thread_new)(struct script *s, const struct script_settings *settings, struct loop *l,
-                      struct shard *shard, const struct engine_view *view,
-                      struct script_thread **ret_thread, struct err *err);
+    int (*thread_new)(struct script *s,
+                      const struct script_settings *settings,
+                      struct loop *l,
+                      struct shard *shard,
+                      const struct engine_view *view,
+                      struct script_thread **ret_thread,
+                      struct err *err);
     void (*thread_free)(struct script_thread *t);
 
     // A VU: evaluates the init code in a context of its own. May suspend (top-level await).
     // vu_id 0 = transient. setup_data: JSON text or NULL; copied.
-    int (*vu_new)(struct script_thread *t, uint64_t vu_id, uint64_t vu_id_in_test,
-                  struct script_vu **ret_vu, struct err *err);
+    int (*vu_new)(struct script_thread *t,
+                  uint64_t vu_id,
+                  uint64_t vu_id_in_test,
+                  struct script_vu **ret_vu,
+                  struct err *err);
     void (*vu_set_data)(struct script_vu *vu, const char *setup_data);
     // Suspended VUs must have been cancelled and have unwound.
     void (*vu_free)(struct script_vu *vu);
@@ -116,8 +123,10 @@ struct script_ops {
     enum script_result (*teardown)(struct script_vu *vu, struct err *err);
     // handleSummary(data JSON) → JSON object of {target: text}; binary values as
     // {"base64": "…"}. In a coroutine.
-    enum script_result (*handle_summary)(struct script_vu *vu, const char *data_json,
-                                         struct strbuf *ret_json, struct err *err);
+    enum script_result (*handle_summary)(struct script_vu *vu,
+                                         const char *data_json,
+                                         struct strbuf *ret_json,
+                                         struct err *err);
     // Bytes that the VU's requests put on the wire since the last call; the engine flushes them as
     // data_sent and data_received after each iteration, setup() and teardown(). NULL = none.
     void (*vu_take_bytes)(struct script_vu *vu, uint64_t *ret_sent, uint64_t *ret_received);

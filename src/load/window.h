@@ -21,13 +21,13 @@ struct window_objective {
     // Rate: bad when the sample is true (or false with `below`); limit is not used.
     double limit;
     bool below;
-    // Judge value + the start lag of the sample's iteration in milliseconds (http_req_duration): the
-    // user waits from the intended start. `slow` counts with the lag as well.
+    // Judge value + the start lag of the sample's iteration in milliseconds (http_req_duration):
+    // the user waits from the intended start. `slow` counts with the lag as well.
     bool add_lag;
 };
 
-// Since the last engine_take_window() (or engine_set_rate() for the first). Arrivals count when they
-// are due, everything else when it happens.
+// Since the last engine_take_window() (or engine_set_rate() for the first). Arrivals count when
+// they are due, everything else when it happens.
 struct window {
     nsec_t elapsed;
     uint64_t arrivals;    // iterations that were due, dropped ones too
