@@ -18,6 +18,7 @@ import pytest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = (SOURCE / os.environ.get("BUILD", "build")).resolve()
+SUITE = "plimsoll-integ-"  # our folder in /tmp; a suite that runs beside us has one too
 MARK = f"PLIMSOLL_TEST_RUN={uuid.uuid4().hex}"
 
 
@@ -159,7 +160,8 @@ def traces():
         shown = subprocess.run(["tc", "qdisc", "show"], stdout=subprocess.PIPE, text=True, check=False)
         found |= {"qdisc " + line for line in shown.stdout.splitlines()}
     for place in ("/tmp", "/dev/shm", "/run", "/var/tmp"):
-        found |= {f"file {place}/{name}" for name in os.listdir(place) if name.startswith("plimsoll")}
+        found |= {f"file {place}/{name}" for name in os.listdir(place)
+                  if name.startswith("plimsoll") and not name.startswith(SUITE)}
     return found
 
 
@@ -167,7 +169,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than some seconds; left out of sanitizer runs")
     if hasattr(config, "workerinput"):
         return
-    folder = tempfile.mkdtemp(prefix="plimsoll-integ-", dir="/tmp")
+    folder = tempfile.mkdtemp(prefix=SUITE, dir=os.environ.get("TMPDIR", "/tmp"))
     os.chmod(folder, 0o755)
     config.plimsoll_folder = folder
     config.plimsoll_before = traces()
@@ -188,7 +190,8 @@ def pytest_sessionfinish(session, exitstatus):
         os.kill(pid, signal.SIGKILL)
     config = session.config
     own = pathlib.Path(config.plimsoll_folder)
-    left += [f"file {path}" for path in own.iterdir() if path.name.startswith("plimsoll")]
+    left += [f"file {path}" for path in own.iterdir()
+             if path.name.startswith("plimsoll") and not path.name.startswith(SUITE)]
     # Other programs of this kind may run beside us; on a machine of its own all traces are ours.
     if os.environ.get("CI"):
         left += sorted(traces() - config.plimsoll_before)
