@@ -527,6 +527,16 @@ void limit_feed(struct limit *l, const struct limit_window *w)
     }
 }
 
+void limit_set_generator(struct limit *l, double rate, double seconds)
+{
+    l->spent += seconds;
+    if (rate > 0 && rate < l->cap) {
+        l->cap = rate;
+        l->cap_reason = LIMIT_REASON_GENERATOR;
+        l->probe.rate = MIN(l->probe.rate, l->cap);
+    }
+}
+
 bool limit_next(struct limit *l, struct limit_probe *ret_probe)
 {
     if (l->status == LIMIT_ENDED) {

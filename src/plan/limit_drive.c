@@ -10,17 +10,6 @@
 static const nsec_t BIN = 250 * NSEC_PER_MSEC;
 static const nsec_t DRAIN_MAX = 10 * NSEC_PER_SEC;
 
-// Sums of one window that say whether the generator did its part.
-struct tally {
-    double seconds;
-    double arrivals;
-    double dropped;
-    double late;
-    double busy;
-    double n[LIMIT_OBJECTIVES_MAX];
-    double bad[LIMIT_OBJECTIVES_MAX]; // without dropped iterations
-};
-
 bool limit_run_is_stopped(const struct limit_run *run)
 {
     return run->config->stop && *run->config->stop;
@@ -73,8 +62,7 @@ static void read_deficits(struct limit_run *run, struct limit_bin *bin)
     }
 }
 
-static void
-fill_bin(struct limit_run *run, const struct window *w, struct limit_bin *b, struct tally *t)
+static void fill_bin(struct limit_run *run, const struct window *w, struct limit_bin *b)
 {
     *b = (struct limit_bin){
         .arrivals = (double)w->arrivals,
@@ -87,20 +75,42 @@ fill_bin(struct limit_run *run, const struct window *w, struct limit_bin *b, str
         b->n[i] = (double)(w->n[i] + w->dropped);
         b->bad[i] = (double)(w->bad[i] + w->dropped);
         b->slow = MAX(b->slow, (double)w->slow[i]);
-        t->n[i] += (double)w->n[i];
-        t->bad[i] += (double)w->bad[i];
     }
     read_deficits(run, b);
-    t->seconds += seconds_of(w->elapsed);
-    t->arrivals += (double)w->arrivals;
-    t->dropped += (double)w->dropped;
-    t->late += (double)w->late;
-    t->busy = MAX(t->busy, w->busy);
     run->requests += w->arrivals;
     run->vus = w->vus;
 }
 
-static bool objectives_held(const struct limit_run *run, const struct tally *t)
+// Counts that tell whether an iteration is one request.
+static void count_requests(struct limit_run *run, const struct window *w)
+{
+    double most = 0;
+
+    for (unsigned i = 0; i < run->objectives.count; i++) {
+        const struct window_objective *o = &run->objectives.windows[i];
+        bool http =
+            o->metric->id == METRIC_HTTP_REQ_DURATION || o->metric->id == METRIC_HTTP_REQ_FAILED;
+        most = http && !o->submetric ? MAX(most, (double)w->n[i]) : most;
+    }
+    run->judged_http += most;
+    run->completed += (double)w->completed;
+}
+
+void limit_tally_add(struct limit_tally *t, const struct limit_run *run, const struct window *w)
+{
+    t->seconds += seconds_of(w->elapsed);
+    t->arrivals += (double)w->arrivals;
+    t->completed += (double)w->completed;
+    t->dropped += (double)w->dropped;
+    t->late += (double)w->late;
+    t->busy = MAX(t->busy, w->busy);
+    for (unsigned i = 0; i < run->objectives.count; i++) {
+        t->n[i] += (double)w->n[i];
+        t->bad[i] += (double)w->bad[i];
+    }
+}
+
+bool limit_tally_held(const struct limit_tally *t, const struct limit_run *run)
 {
     for (unsigned i = 0; i < run->objectives.count; i++) {
         if (t->bad[i] > run->objectives.items[i].allowed * t->n[i]) {
@@ -110,17 +120,15 @@ static bool objectives_held(const struct limit_run *run, const struct tally *t)
     return true;
 }
 
-// Did the generator fail to offer what was asked, on time? VUs that ran out while the objectives
-// held are too few VUs; while they broke, the system was slow.
-static bool is_generator_bound(const struct limit_run *run,
-                               const struct limit_probe *probe,
-                               const struct tally *t)
+bool limit_tally_generator_bound(const struct limit_tally *t,
+                                 const struct limit_run *run,
+                                 double rate)
 {
-    double due = probe->rate * t->seconds;
+    double due = rate * t->seconds;
 
     return t->arrivals < 0.97 * due - 2 - (run->config->poisson ? 4 * sqrt(due) : 0) ||
            t->late > 0.3 * t->arrivals + 2 || (t->busy > 0.9 && t->late > 0.05 * t->arrivals + 2) ||
-           (t->dropped > 0.005 * t->arrivals && objectives_held(run, t));
+           (t->dropped > 0.005 * t->arrivals && limit_tally_held(t, run));
 }
 
 static void emit_finished(const struct limit_run *run,
@@ -187,7 +195,7 @@ settle(struct limit_run *run, const struct limit_probe *probe, nsec_t began, str
 static int run_probe(struct limit_run *run, const struct limit_probe *probe, struct err *err)
 {
     struct limit_window w = {.bin_seconds = seconds_of(BIN), .bins = run->bins};
-    struct tally tally = {0};
+    struct limit_tally tally = {0};
     struct window counted;
     nsec_t began = clock_now();
     unsigned bins = (unsigned)MAX(ceil(probe->measure / w.bin_seconds - 1e-6), 1);
@@ -201,7 +209,9 @@ static int run_probe(struct limit_run *run, const struct limit_probe *probe, str
         r = engine_pass(run->engine, BIN, err);
         r = r ? r : engine_take_window(run->engine, &counted);
         if (!r) {
-            fill_bin(run, &counted, &run->bins[w.count++], &tally);
+            fill_bin(run, &counted, &run->bins[w.count++]);
+            limit_tally_add(&tally, run, &counted);
+            count_requests(run, &counted);
             emit_progress(run, probe, began);
         }
     }
@@ -210,7 +220,7 @@ static int run_probe(struct limit_run *run, const struct limit_probe *probe, str
     }
     nsec_t to = clock_now();
     w.elapsed = seconds_of(to - began);
-    w.generator_bound = is_generator_bound(run, probe, &tally);
+    w.generator_bound = limit_tally_generator_bound(&tally, run, probe->rate);
     if (probe->kind != LIMIT_WARMUP && probe->kind != LIMIT_BRACKET) {
         run->cpu_share = (double)(clock_process_cpu() - cpu) / (double)(to - from) /
                          (double)sysconf(_SC_NPROCESSORS_ONLN);
@@ -220,19 +230,29 @@ static int run_probe(struct limit_run *run, const struct limit_probe *probe, str
     return 0;
 }
 
+int limit_run_check_targets(const struct limit_run *run, int r, struct err *err)
+{
+    if (!run->guard.refused[0]) {
+        return r;
+    }
+    return err_set(err, -EPERM,
+                   "'%s' is neither loopback nor a local pod: overload is dangerous; "
+                   "--allow-target %s permits it",
+                   run->guard.refused, run->guard.refused);
+}
+
 int limit_run_drive(struct limit_run *run, struct err *err)
 {
     struct limit_probe probe;
     int r = 0;
 
     while (!r && !limit_run_is_stopped(run) && limit_next(&run->limit, &probe)) {
-        r = run_probe(run, &probe, err);
-        if (!r && run->guard.refused[0]) {
-            r = err_set(err, -EPERM,
-                        "'%s' is neither loopback nor a local pod: overload is dangerous; "
-                        "--allow-target %s permits it",
-                        run->guard.refused, run->guard.refused);
+        if (probe.kind != LIMIT_WARMUP && run->recording) {
+            run->recording = false;
+            limit_run_calibrate(run);
+            continue; // the probe may have changed
         }
+        r = limit_run_check_targets(run, run_probe(run, &probe, err), err);
     }
     return r;
 }

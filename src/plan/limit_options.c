@@ -64,6 +64,24 @@ static json_t *make_scenario(const struct limit_run_config *config, const json_t
     return s;
 }
 
+// The script's thresholds unless they are replaced, and those of the configuration.
+static json_t *join_thresholds(const struct limit_run_config *config, json_t *script)
+{
+    json_t *own = json_object_get(script, "thresholds");
+    json_t *all =
+        json_is_object(own) && !config->only_these_thresholds ? json_deep_copy(own) : json_object();
+
+    for (const char *const *t = config->thresholds; t && *t; t += 2) {
+        json_t *list = json_object_get(all, t[0]);
+        if (!json_is_array(list)) {
+            list = json_array();
+            json_object_set_new(all, t[0], list);
+        }
+        json_array_append_new(list, json_string(t[1]));
+    }
+    return all;
+}
+
 int limit_options_build(const struct limit_run_config *config,
                         const char *script_options,
                         struct run_options *ret_options,
@@ -80,13 +98,12 @@ int limit_options_build(const struct limit_run_config *config,
     }
     int r = pick_scenario(config, json_object_get(script, "scenarios"), &name, &from, err);
     if (!r) {
-        json_t *load = json_pack("{s:{s:o}}", "scenarios", name, make_scenario(config, from));
+        json_t *load = json_pack("{s:{s:o} s:o}", "scenarios", name, make_scenario(config, from),
+                                 "thresholds", join_thresholds(config, script));
         for (size_t i = 0; i < ARRAY_SIZE(SHAPE); i++) {
             json_object_del(script, SHAPE[i]);
         }
-        if (config->only_these_thresholds) {
-            json_object_del(script, "thresholds");
-        }
+        json_object_del(script, "thresholds");
         struct option_layer layers[] = {
             {SOURCE_SCRIPT, "script options", script},
             {SOURCE_FLAG, "the limit search", load},

@@ -20,7 +20,7 @@ json_t *limit_run_json(const struct limit_run_result *r, const char *service, co
     json_t *o =
         json_pack("{s:s? s:s s:o s:o s:o s:s s:o s:s s:s? s:o s:o}", "service", service, "script",
                   script, "rate", number_or_null(l->rate), "low", number_or_null(l->low), "high",
-                  number_or_null(l->high), "unit", "requests/s", "saturation",
+                  number_or_null(l->high), "unit", r->unit, "saturation",
                   number_or_null(l->saturation), "verdict", limit_verdict_name(l->verdict),
                   "objective", r->objective[0] ? r->objective : NULL, "generator", generator,
                   "seconds", json_real(round(r->seconds * 10) / 10));

@@ -2,6 +2,7 @@
 #include "plan/limit_run.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,18 +32,23 @@ static int open_script(struct limit_run *run, struct err *err)
     return limit_options_build(c, c->ops->options(run->script), &run->options, err);
 }
 
+static void record_response(void *arg, const struct exchange *x)
+{
+    struct limit_run *run = arg;
+
+    if (atomic_load_explicit(&run->recording, memory_order_relaxed)) {
+        nullserver_table_record(run->responses, x);
+    }
+}
+
 static int add_objectives(struct limit_run *run, struct err *err)
 {
     const struct limit_run_config *c = run->config;
-    int r = 0;
+    int r = options_resolve_thresholds(&run->options, run->registry, err);
 
-    for (const char *const *t = c->thresholds; t && *t && !r; t += 2) {
-        r = objectives_add(&run->objectives, run->registry, t[0], t[1], err);
-    }
-    if (!r) {
-        r = objectives_add_sets(&run->objectives, run->registry, run->options.thresholds,
+    r = r ? r
+          : objectives_add_sets(&run->objectives, run->options.thresholds,
                                 run->options.threshold_count, err);
-    }
     if (r) {
         return r;
     }
@@ -57,9 +63,12 @@ static int add_objectives(struct limit_run *run, struct err *err)
     return 0;
 }
 
-static int set_network(struct limit_run *run, struct err *err)
+int limit_run_set_network(struct limit_run *run,
+                          struct net_settings *net,
+                          uint16_t null_port,
+                          struct err *err)
 {
-    int r = options_net(&run->options, &run->net, err);
+    int r = options_net(&run->options, net, err);
 
     for (const char *const *h = run->config->hosts; h && *h && !r; h++) {
         CLEANUP_FREE char *name = xstrdup(*h);
@@ -68,14 +77,27 @@ static int set_network(struct limit_run *run, struct err *err)
             return err_set(err, -EINVAL, "host '%s': 'name=address' expected", *h);
         }
         *equals = '\0';
-        r = net_settings_add_host(&run->net, name, equals + 1, err);
+        r = net_settings_add_host(net, name, equals + 1, err);
     }
-    run->net.allow = target_guard_allow;
-    run->net.allow_arg = &run->guard;
-    return r ? r : net_settings_seal(&run->net, err);
+    for (unsigned i = 0; null_port && i < run->guard.seen_count && !r; i++) {
+        const struct target *t = &run->guard.seen[i];
+        CLEANUP_FREE char *name = xasprintf("%s:%u", t->host, t->port);
+        CLEANUP_FREE char *address = xasprintf("127.0.0.1:%u", null_port);
+        r = net_settings_add_host(net, name, address, err);
+    }
+    net->allow = target_guard_allow;
+    net->allow_arg = &run->guard;
+    if (run->responses && !null_port) {
+        net->observe = record_response;
+        net->observe_arg = run;
+    }
+    return r ? r : net_settings_seal(net, err);
 }
 
-static int start_engine(struct limit_run *run, struct err *err)
+int limit_run_start_engine(struct limit_run *run,
+                           struct net_settings *net,
+                           struct engine **ret_engine,
+                           struct err *err)
 {
     const struct limit_run_config *c = run->config;
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -83,7 +105,7 @@ static int start_engine(struct limit_run *run, struct err *err)
         .ops = c->ops,
         .script = run->script,
         .options = &run->options,
-        .net = &run->net,
+        .net = net,
         .registry = run->registry,
         // The service usually shares this machine: half of it is the generator's at most.
         .workers = c->workers ? c->workers : (unsigned)MAX(cpus / 2, 1),
@@ -92,14 +114,15 @@ static int start_engine(struct limit_run *run, struct err *err)
         .objective_count = run->objectives.count,
     };
 
-    int r = engine_start(&config, &run->engine, err);
-    if (r && run->guard.refused[0]) {
-        return err_set(err, -EPERM,
-                       "'%s' is neither loopback nor a local pod: overload is dangerous; "
-                       "--allow-target %s permits it",
-                       run->guard.refused, run->guard.refused);
-    }
-    return r;
+    return engine_start(&config, ret_engine, err);
+}
+
+static int start(struct limit_run *run, struct err *err)
+{
+    int r = limit_run_set_network(run, &run->net, 0, err);
+
+    r = r ? r : limit_run_start_engine(run, &run->net, &run->engine, err);
+    return limit_run_check_targets(run, r, err);
 }
 
 static void start_search(struct limit_run *run)
@@ -138,7 +161,14 @@ static void conclude(const struct limit_run *run, struct limit_run_result *r)
     r->generator_share = run->cpu_share;
     r->vus = run->vus;
     r->requests = run->requests;
-    snprintf(r->calibration, sizeof(r->calibration), "not established");
+    r->calibrated = run->generator_rate > 0;
+    r->generator_rate = run->generator_rate;
+    r->headroom = r->calibrated && r->limit.rate > 0 ? run->generator_rate / r->limit.rate : 0;
+    snprintf(r->calibration, sizeof(r->calibration), "not established%s%s",
+             run->calibration[0] ? ": " : "", run->calibration);
+    // Iterations of one request each are what everyone calls requests.
+    bool single = run->judged_http > 0 && fabs(run->judged_http / run->completed - 1) < 0.05;
+    r->unit = single ? "requests/s" : "iterations/s";
 }
 
 static void close_run(struct limit_run *run)
@@ -146,6 +176,8 @@ static void close_run(struct limit_run *run)
     const struct script_ops *ops = run->config->ops;
 
     engine_free(run->engine);
+    nullserver_free(run->null);
+    nullserver_table_free(run->responses);
     objectives_fini(&run->objectives);
     options_fini(&run->options);
     net_settings_fini(&run->net);
@@ -171,10 +203,14 @@ int limit_run(const struct limit_run_config *config,
     target_guard_init(&run->guard, config->allowed_targets);
     net_settings_init(&run->net);
     limit_run_emit(run, &(struct limit_run_event){.phase = "prepare"});
+    // Forked before any thread is there.
+    if (!config->no_calibration && nullserver_fork(&run->null) == 0) {
+        run->responses = nullserver_table_new();
+        run->recording = true;
+    }
     int r = open_script(run, err);
     r = r ? r : add_objectives(run, err);
-    r = r ? r : set_network(run, err);
-    r = r ? r : start_engine(run, err);
+    r = r ? r : start(run, err);
     if (!r) {
         start_search(run);
         r = limit_run_drive(run, err);

@@ -69,6 +69,7 @@ struct limit_run_event {
 
 struct limit_run_result {
     struct limit_result limit;
+    const char *unit;       // "requests/s", or "iterations/s" where one makes several requests
     char objective[256];    // the threshold that binds, "" if none
     bool calibrated;        // generator_rate was measured against the null server
     char calibration[160];  // why not

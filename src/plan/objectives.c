@@ -14,13 +14,6 @@ void objectives_init(struct objectives *o)
 void objectives_fini(struct objectives *o)
 {
     for (unsigned i = 0; i < o->count; i++) {
-        struct submetric *s = &o->items[i].submetric;
-        for (unsigned t = 0; t < s->selector_count; t++) {
-            free((char *)s->selectors[t].key);
-            free((char *)s->selectors[t].value);
-        }
-        free(s->selectors);
-        free(s->name);
         free(o->items[i].name);
     }
     o->count = 0;
@@ -86,68 +79,33 @@ static int count_threshold(const struct threshold *t,
 }
 
 static int add(struct objectives *o,
+               const struct threshold_set *set,
                const struct threshold *t,
-               const char *expression,
-               const char *key,
-               struct metric_registry *registry,
                struct err *err)
 {
-    struct slice name;
+    const struct metric *m = set->metric;
 
     if (o->count == WINDOW_OBJECTIVES_MAX) {
         return err_set(err, -EINVAL, "more than %d thresholds", WINDOW_OBJECTIVES_MAX);
     }
     struct window_objective *w = &o->windows[o->count];
     struct objective *x = &o->items[o->count++];
-    *w = (struct window_objective){0};
-    *x = (struct objective){.name = xasprintf("%s %s", key, expression)};
-    int r = threshold_parse_key(key, &name, &x->submetric, err);
-    if (r) {
-        return r;
-    }
-    const struct metric *m = metric_by_name(registry, name);
-    if (!m) {
-        return err_set(err, -EINVAL, "threshold '%s': unknown metric '%.*s'", x->name, (int)name.n,
-                       name.p);
-    }
-    r = threshold_check_type(t, m, err);
-    if (r) {
-        return r;
-    }
-    x->submetric.parent = m;
-    if (x->submetric.selector_count > 0) {
-        w->submetric = &x->submetric;
-    }
-    w->add_lag = m->id == METRIC_HTTP_REQ_DURATION || m->id == METRIC_ITERATION_DURATION;
+    *w = (struct window_objective){
+        .submetric = set->submetric,
+        .add_lag = m->id == METRIC_HTTP_REQ_DURATION || m->id == METRIC_ITERATION_DURATION,
+    };
+    *x = (struct objective){.name = xasprintf("%s %s", set->key, t->source)};
     return count_threshold(t, m, x, w, err);
 }
 
-int objectives_add(struct objectives *o,
-                   struct metric_registry *registry,
-                   const char *key,
-                   const char *expression,
-                   struct err *err)
-{
-    struct threshold t = {0};
-    int r = threshold_parse(expression, &t, err);
-
-    if (!r) {
-        r = add(o, &t, expression, key, registry, err);
-        threshold_fini(&t);
-    }
-    return r;
-}
-
 int objectives_add_sets(struct objectives *o,
-                        struct metric_registry *registry,
                         const struct threshold_set *sets,
                         unsigned count,
                         struct err *err)
 {
     for (unsigned i = 0; i < count; i++) {
         for (unsigned j = 0; j < sets[i].count; j++) {
-            const struct threshold *t = &sets[i].items[j];
-            int r = add(o, t, t->source, sets[i].key, registry, err);
+            int r = add(o, &sets[i], &sets[i].items[j], err);
             if (r) {
                 return r;
             }

@@ -46,6 +46,26 @@ is_named(const struct target_guard *g, struct slice host, const struct sockaddr_
     return false;
 }
 
+static unsigned short port_of(const struct sockaddr_storage *address)
+{
+    return ntohs(address->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)address)->sin6_port
+                                                : ((const struct sockaddr_in *)address)->sin_port);
+}
+
+static void remember(struct target_guard *g, struct slice host, unsigned short port)
+{
+    for (unsigned i = 0; i < g->seen_count; i++) {
+        if (slice_eqs(host, g->seen[i].host) && g->seen[i].port == port) {
+            return;
+        }
+    }
+    if (g->seen_count < TARGETS_MAX && host.n < sizeof(g->seen[0].host)) {
+        struct target *t = &g->seen[g->seen_count++];
+        snprintf(t->host, sizeof(t->host), "%.*s", (int)host.n, host.p);
+        t->port = port;
+    }
+}
+
 bool target_guard_allow(void *arg, struct slice host, const struct sockaddr_storage *address)
 {
     struct target_guard *g = arg;
@@ -53,6 +73,9 @@ bool target_guard_allow(void *arg, struct slice host, const struct sockaddr_stor
     bool allowed = loopback || is_named(g, host, address);
 
     pthread_mutex_lock(&g->lock);
+    if (allowed) {
+        remember(g, host, port_of(address));
+    }
     g->loopback_seen |= loopback;
     g->foreign_seen |= !loopback && allowed;
     if (!allowed && !g->refused[0]) {

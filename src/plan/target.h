@@ -9,10 +9,19 @@
 
 #include "base/strbuf.h"
 
+enum { TARGETS_MAX = 16 };
+
+struct target {
+    char host[256]; // as in the URL
+    unsigned short port;
+};
+
 struct target_guard {
     const char *const *allowed; // host names or addresses, NULL-terminated; borrowed; may be NULL
     pthread_mutex_t lock;
-    char refused[256]; // the first host that was refused, "" if none
+    char refused[256];               // the first host that was refused, "" if none
+    struct target seen[TARGETS_MAX]; // the allowed ones that were asked for, each once
+    unsigned seen_count;
     bool loopback_seen;
     bool foreign_seen;
 };
