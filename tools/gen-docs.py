@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes docs/reference/NAME.md of each table src/tbl/NAME.h, and the tables of the manual page.
+"""Makes docs/reference/NAME.md of each table src/tbl/NAME.h, and docs/man/plimsoll.1.scd from
+plimsoll.1.scd.in, where a line `; TABLE` (a comment of scdoc) stands for the rows of that table.
 
 usage: gen-docs.py           write them
        gen-docs.py --check   say what is wrong with the tables or out of date; exit 1 if anything is
@@ -106,23 +107,70 @@ def cell(field):
     if strings:
         text = "".join(strings).replace('\\"', '"').replace("\\n", " ").replace("\\\\", "\\")
     else:
-        text = "" if field in ("NULL", "NONE") else field.lower()
+        text = "" if field in ("NULL", "NONE", "0") else field.strip("'").lower()
     return text.replace("|", "\\|") or " "
+
+
+def man_text(text):
+    """Text with what scdoc would take for markup escaped."""
+    return re.sub(r"([_*\\<#\[\]])", r"\\\1", text)
+
+
+def man_rows(table):
+    """The rows of a table as paragraphs of the manual page: what to type, then what it means."""
+    for _, names, rows in table.parts:
+        for row in rows:
+            value = {name: cell(field).strip() for name, field in zip(names, row)}
+            if "flag" in names:
+                if not value["flag"] and not value["env"]:
+                    continue
+                letter = f"*-{value['letter']}*, " if value["letter"] else ""
+                arg = f" _{man_text(value['arg'])}_" if value["arg"] else ""
+                head = f"{letter}*--{value['flag']}*{arg}" if value["flag"] else ""
+                env = f"*{man_text(value['env'])}*" if value["env"] else ""
+                yield ", ".join(filter(None, [head, env])), value["help"]
+            elif "arguments" in names:
+                yield f"*plimsoll {value['name']}* {man_text(value['arguments'])}", value["summary"]
+            else:
+                key = "value" if "value" in names else "name"
+                yield f"*{man_text(row[names.index(key)].strip(chr(34)))}*", value[names[-1]]
+
+
+def man_page(tables):
+    """docs/man/plimsoll.1.scd, or None where there is no template."""
+    template = os.path.join(ROOT, "docs", "man", "plimsoll.1.scd.in")
+    if not os.path.exists(template):
+        return None
+    lines = []
+    with open(template, encoding="utf-8") as stream:
+        for line in stream.read().splitlines():
+            name = line[2:] if line.startswith("; ") else ""
+            if name in tables:
+                for head, text in man_rows(tables[name]):
+                    lines += [head, "\t" + man_text(text), ""]
+                lines.pop()
+            elif not line.startswith("; "):
+                lines.append(line)
+    return template[:-3], "\n".join(lines).strip("\n") + "\n"
 
 
 def products():
     """([path, content], faults)"""
-    pages, faults = [], []
+    pages, faults, tables = [], [], {}
     for name in sorted(os.listdir(TABLES)):
         if name.endswith(".h"):
             table = Table(os.path.join(TABLES, name))
             faults += table.faults
+            tables[table.name] = table
             if table.parts:
                 pages.append((os.path.join(PAGES, table.name + ".md"), table.page()))
     index = [SPDX + "# Reference", "", "Made from the tables in `src/tbl` by `make docs`.", ""]
     index += [f"- [{os.path.basename(path)[:-3].replace('_', ' ')}]({os.path.basename(path)})"
               for path, _ in pages]
     pages.append((os.path.join(PAGES, "README.md"), "\n".join(index) + "\n"))
+    page = man_page(tables)
+    if page:
+        pages.append(page)
     return pages, faults
 
 
@@ -140,7 +188,7 @@ def main(args):
         for path, content in pages:
             with open(path, "w", encoding="utf-8") as stream:
                 stream.write(content)
-    print("\n".join(faults) or f"tables: ok ({len(pages) - 1})")
+    print("\n".join(faults) or f"tables: ok ({len(pages)} pages)")
     return 1 if faults else 0
 
 
