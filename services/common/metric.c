@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -93,11 +94,13 @@ static int count_fds(void)
 static double resident_bytes(void)
 {
     FILE *file = fopen("/proc/self/statm", "re");
+    char line[128] = "";
     unsigned long pages = 0;
 
     if (file) {
-        if (fscanf(file, "%*u %lu", &pages) != 1) {
-            pages = 0;
+        // "size resident …" in pages.
+        if (fgets(line, sizeof(line), file) && strchr(line, ' ')) {
+            pages = strtoul(strchr(line, ' '), NULL, 10);
         }
         fclose(file);
     }

@@ -380,6 +380,7 @@ static enum MHD_Result begin(struct request *request, const char *method)
     return MHD_YES;
 }
 
+// NOLINTNEXTLINE(readability-function-size): libmicrohttpd's signature
 static enum MHD_Result on_request(void *closure,
                                   struct MHD_Connection *connection,
                                   const char *url,
@@ -478,11 +479,11 @@ static int resolve(const char *text, struct addrinfo **ret_list, char *message, 
     return 0;
 }
 
-int server_start(const struct server_config *cfg, char *message, size_t size)
+int server_start(const struct server_config *server, char *message, size_t size)
 {
     struct addrinfo *list;
 
-    config = *cfg;
+    config = *server;
     make_routes();
     bucket_init(&bucket, rate_limit, rate_burst);
     int r = resolve(listen_at, &list, message, size);

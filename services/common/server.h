@@ -32,7 +32,7 @@ extern const struct env_setting server_settings[];
 extern const struct env_setting server_limit_settings[];
 
 // Starts listening. 0, or negative errno with the message in `message`.
-int server_start(const struct server_config *config, char *message, size_t size);
+int server_start(const struct server_config *server, char *message, size_t size);
 unsigned server_port(void);
 // Stops accepting, answers what has come in (each with Connection: close), and frees everything; at
 // most SHUTDOWN_TIMEOUT. Returns the number of requests that were cut off.

@@ -159,7 +159,6 @@ static int collect(struct db *db, int64_t deadline, PGresult **ret_result)
     if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
         *ret_result = result;
     } else {
-        r = DB_REFUSED;
         const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
         if (status != PGRES_PIPELINE_ABORTED) {
             snprintf(db->sqlstate, sizeof(db->sqlstate), "%s", state ? state : "");

@@ -38,8 +38,16 @@ if [ ! -s "$data/PG_VERSION" ]; then
     fi
     mv "$data.new" "$data"
 fi
-# Each run has a password of its own.
-single "$data" "ALTER ROLE \"$user\" PASSWORD '$quoted'"
+# Each run has a password of its own. A server that was killed a moment ago may still be going down.
+tries=0
+until single "$data" "ALTER ROLE \"$user\" PASSWORD '$quoted'"; do
+    tries=$((tries + 1))
+    if [ $tries -ge 60 ]; then
+        echo "postgres: cannot start on $data, see above" >&2
+        exit 1
+    fi
+    sleep 0.25
+done
 
 # SIGTERM would wait for the clients to leave; what a pod's stop means is SIGINT, "fast". Should this
 # shell be killed, the server stops too.

@@ -188,28 +188,28 @@ static void get_settings(struct request *request)
     reply_json(request, &body);
 }
 
-// One field of PUT /settings. 0, or -1: answered 400.
+// One field of PUT /settings, into the one of the two that is not NULL. 0, or -1: answered 400.
 static int check_setting(struct request *request,
                          const char *field,
                          const json_t *value,
                          int64_t *ret_ns,
                          double *ret_share)
 {
-    bool is_rate = strstr(field, "_rate") != NULL;
     int64_t ns;
 
-    if (is_rate && json_is_number(value) && json_number_value(value) >= 0 &&
+    if (ret_share && json_is_number(value) && json_number_value(value) >= 0 &&
         json_number_value(value) <= 1) {
         *ret_share = json_number_value(value);
         return 0;
     }
-    if (!is_rate && json_is_string(value) &&
-        env_parse_duration(json_string_value(value), &ns) == 0 && ns <= 3600 * SEC) {
+    if (ret_ns && json_is_string(value) && env_parse_duration(json_string_value(value), &ns) == 0 &&
+        ns <= 3600 * SEC) {
         *ret_ns = ns;
         return 0;
     }
     request_fail(request, 400, "invalid_field", field,
-                 is_rate ? "must be a number from 0 to 1" : "must be a duration such as \"20ms\"");
+                 ret_share ? "must be a number from 0 to 1"
+                           : "must be a duration such as \"20ms\"");
     return -1;
 }
 

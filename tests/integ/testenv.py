@@ -96,9 +96,12 @@ class Process:
         text = Path(self.log).read_text(errors="replace")
         return text[-size:]
 
+    def descendants(self):
+        return _descendants(self.pid)
+
     def cpu_seconds(self):
         """User and system time of this process and its living children (PostgreSQL's back ends)."""
-        return sum(_cpu_seconds(pid) for pid in [self.pid, *_descendants(self.pid)])
+        return sum(_cpu_seconds(pid) for pid in [self.pid, *self.descendants()])
 
 
 def _stat(pid):
