@@ -412,8 +412,8 @@ static int run(struct builder *b, struct slice text)
     return r;
 }
 
-// Offset of the first byte that is not UTF-8, or text.n. libfyaml loops for ever on a directive with
-// such a byte.
+// Offset of the first byte that is not UTF-8, or text.n. libfyaml loops for ever on a directive
+// with such a byte.
 static size_t not_utf8(struct slice text)
 {
     static const unsigned least[] = {0, 0x80, 0x800, 0x10000};

@@ -179,7 +179,9 @@ static unsigned count_workers(const struct engine_config *config)
 
     if (wanted == 0) {
         cpu_set_t set;
-        wanted = pthread_getaffinity_np(pthread_self(), sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+        wanted = pthread_getaffinity_np(pthread_self(), sizeof(set), &set) == 0
+                     ? (unsigned)CPU_COUNT(&set)
+                     : 1;
         wanted = (unsigned)MIN(wanted, MAX((most + VUS_PER_WORKER - 1) / VUS_PER_WORKER, 1));
     }
     return (unsigned)MAX(MIN(wanted, MAX(most, 1)), 1);

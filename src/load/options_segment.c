@@ -92,8 +92,8 @@ int options_parse_segment(struct run_options *o,
     }
     struct slice right = slice_of(segment), left = slice_cut(&right, ':');
     bool pair = strchr(segment, ':') != NULL;
-    if ((r = parse_fraction(pair ? left : SLICE("0"), &from, err)) < 0 ||
-        (r = parse_fraction(pair ? right : left, &to, err)) < 0) {
+    if (parse_fraction(pair ? left : SLICE("0"), &from, err) < 0 ||
+        parse_fraction(pair ? right : left, &to, err) < 0) {
         return err_wrap(err, "executionSegment");
     }
     if (sequence) {

@@ -60,4 +60,4 @@ void shard_watch(struct shard *s,
 bool shard_tags_match(const struct tagset *tags, const struct tag *selectors, unsigned count);
 
 // Appends the whole state as versioned bytes (little-endian). On the shard's thread.
-void shard_snapshot(const struct shard *s, struct strbuf *ret_bytes);
+void shard_snapshot(const struct shard *s, struct strbuf *b);

@@ -180,8 +180,8 @@ struct limit {
 };
 
 void limit_init(struct limit *l, const struct limit_config *config);
-// Before the first probe that is no warm-up: what the generator can offer, known by calibration, and
-// the seconds that the calibration took of the budget.
+// Before the first probe that is no warm-up: what the generator can offer, known by calibration,
+// and the seconds that the calibration took of the budget.
 void limit_set_generator(struct limit *l, double rate, double seconds);
 // The next probe; false when the search has ended.
 bool limit_next(struct limit *l, struct limit_probe *ret_probe);

@@ -30,7 +30,7 @@ struct net_settings {
     struct net_cidr {
         struct in6_addr address; // IPv4 mapped
         unsigned prefix;         // of 128
-    } *blacklist;
+    } * blacklist;
     size_t blacklist_count;
     nsec_t dns_ttl; // NSEC_MAX = for ever, 0 = never kept
     enum dns_select dns_select;
@@ -44,7 +44,7 @@ struct net_settings {
         char **domains;
         size_t domain_count;
         char *cert, *key; // PEM texts
-    } *tls_auth;
+    } * tls_auth;
     size_t tls_auth_count;
     bool no_connection_reuse;
     unsigned max_per_host; // connections per endpoint and client, 0 = no limit (batchPerHost)
@@ -52,8 +52,8 @@ struct net_settings {
     // exchange as a blacklisted address does. Any thread. NULL = everything is allowed.
     bool (*allow)(void *arg, struct slice host, const struct sockaddr_storage *address);
     void *allow_arg;
-    // Told of each exchange that had a response, before exchange_await() returns. Any thread. May be
-    // NULL. The limit search records the responses for its null server with it.
+    // Told of each exchange that had a response, before exchange_await() returns. Any thread. May
+    // be NULL. The limit search records the responses for its null server with it.
     void (*observe)(void *arg, const struct exchange *x);
     void *observe_arg;
     void *tls_context; // of net/tls.c
@@ -62,7 +62,9 @@ struct net_settings {
 void net_settings_init(struct net_settings *s); // k6's defaults
 void net_settings_fini(struct net_settings *s);
 // Parses "host[:port]" or "*.host" → "ip[:port]". 0 or -EINVAL with err.
-int net_settings_add_host(struct net_settings *s, const char *name, const char *address,
+int net_settings_add_host(struct net_settings *s,
+                          const char *name,
+                          const char *address,
                           struct err *err);
 // "10.0.0.0/8". 0 or -EINVAL with err.
 int net_settings_add_blacklist(struct net_settings *s, const char *cidr, struct err *err);

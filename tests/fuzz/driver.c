@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Replays a corpus through a fuzz target without a fuzzer: driver DIR. Each file is one TAP test; each
-// is also run cut short at every eighth of its length, since truncation is the commonest damage.
+// Replays a corpus through a fuzz target without a fuzzer: driver DIR. Each file is one TAP test;
+// each is also run cut short at every eighth of its length, since truncation is the commonest
+// damage.
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
