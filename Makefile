@@ -19,7 +19,7 @@ asan = $(call sanitized,asan,address$(comma)undefined)
 sources = $(shell git ls-files '*.c' '*.h' ':!src/tbl' ':!tools/banned.h')
 
 .DEFAULT_GOAL := build
-.PHONY: help demo test build install check integ priv conformance asan asan-check asan-integ tsan \
+.PHONY: help demo test build install check integ conformance asan asan-check asan-integ tsan \
 	fuzz bench tidy fmt fmt-check layers headers source tables docs ci ci-build prove screenshot clean tsan-check
 
 help: ## this list
@@ -80,6 +80,12 @@ tsan-check: build
 fuzz: ## libFuzzer: make fuzz T=url S=60; T=all is every target
 	@tools/bootstrap --check dev
 	$(PYTHON) tools/fuzz.py --seconds $(S) $(T)
+
+bench: build ## what the program costs, beside wrk; the limit search on simulated servers
+	@tools/bootstrap --check test
+	@mkdir -p $(BUILD)/results
+	$(PYTHON) tests/bench/bench.py --build $(BUILD) --json $(BUILD)/results/bench.json
+	$(BUILD)/tests/sim/bench-limit
 
 tidy: $(BUILD)/build.ninja ## clang-tidy on all of src, or on FILES
 	@tools/bootstrap --check dev
