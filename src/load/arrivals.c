@@ -13,8 +13,18 @@ void arrivals_init(struct runner *r)
 {
     const struct scenario_options *o = r->options;
 
-    r->vus = (uint64_t)segment_scale(&r->worker->segment, (int64_t)o->pre_allocated_vus);
-    r->arrivals.max_vus = (uint64_t)segment_scale(&r->worker->segment, (int64_t)o->max_vus);
+    const struct engine *e = r->worker->engine;
+    int64_t ready = segment_scale(&e->segment, (int64_t)o->pre_allocated_vus);
+    int64_t most = segment_scale(&e->segment, (int64_t)o->max_vus);
+    // Only workers that have VUs from the start get arrivals.
+    unsigned parts = (unsigned)MAX(MIN(ready > 0 ? ready : most, e->worker_count), 1);
+
+    if (r->worker->index < parts) {
+        struct segment *s = &r->arrivals.segment;
+        segment_init_split(s, &e->segment, parts, r->worker->index);
+        r->vus = (uint64_t)segment_scale(s, (int64_t)o->pre_allocated_vus);
+        r->arrivals.max_vus = (uint64_t)segment_scale(s, (int64_t)o->max_vus);
+    }
     rng_init(&r->arrivals.rng, r->worker->engine->config.seed, 1000 + r->worker->index);
 }
 
@@ -22,6 +32,7 @@ void arrivals_fini(struct runner *r)
 {
     timer_cancel(r->worker->loop, &r->arrivals.timer);
     free(r->arrivals.stages);
+    segment_fini(&r->arrivals.segment);
 }
 
 // A VU of an open model: runs the iteration it was given, then waits for the next.
@@ -140,7 +151,10 @@ static nsec_t next_arrival(struct runner *r, nsec_t last)
         a->grid_next += 1 / a->rate;
         return at;
     }
-    nsec_t offset = arrival_offset(&a->plan, &a->at, segment_index(&r->worker->segment, a->number));
+    if (a->segment.own == 0) {
+        return 0;
+    }
+    nsec_t offset = arrival_offset(&a->plan, &a->at, segment_index(&a->segment, a->number));
     a->number++;
     return offset < 0 ? 0 : r->started + offset;
 }

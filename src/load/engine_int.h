@@ -14,6 +14,7 @@
 // Numbers of one scenario over all workers.
 struct scenario_counts {
     atomic_uint_fast64_t started, completed, dropped;
+    atomic_uint_fast64_t claimed; // shared iterations: taken by VUs of any worker
 };
 
 struct engine {

@@ -43,8 +43,9 @@ struct arrivals {
     struct rng rng;
     double grid_next; // driven on a grid: seconds since `grid_base`
     nsec_t grid_base;
-    struct list free; // VUs that wait for an arrival, latest first, by vu.idle_link
-    uint64_t max_vus; // of this worker
+    struct list free;       // VUs that wait for an arrival, latest first, by vu.idle_link
+    struct segment segment; // of the arrivals, between the workers that have VUs; own 0 = none
+    uint64_t max_vus;       // of this worker
 };
 
 struct runner {
@@ -59,8 +60,7 @@ struct runner {
     struct timer timer;   // start, then end, then grace
     uint64_t vus;         // planned for this worker
     uint64_t attached;    // VUs that it has now
-    uint64_t iterations;  // budget of this worker (shared), or of each VU
-    uint64_t begun;       // iterations started on this worker
+    uint64_t iterations;  // budget of all VUs (shared) or of each
     struct vu **slots;    // ramping VUs: who holds slot n
     uint64_t wanted;      // ramping VUs: slots that should work
     uint64_t slot_count;

@@ -222,7 +222,6 @@ void vu_iterate(struct vu *vu, nsec_t intended)
     it.iteration_in_test = (uint64_t)segment_index(&e->segment, (int64_t)it.iteration_in_instance);
     vu->intended = intended;
     vu->done++;
-    r->begun++;
     vu->running = true;
     atomic_fetch_add_explicit(&e->vus_active, 1, memory_order_relaxed);
     nsec_t start = loop_update_now(w->loop);
