@@ -3,6 +3,7 @@
 
 #include "bucket.h"
 #include "clock.h"
+#include "guard.h"
 #include "http1.h"
 #include "log.h"
 #include "mem.h"
@@ -64,7 +65,7 @@ const struct env_setting server_settings[] = {
      "bytes of a request's headers"},
     {"CONNECTIONS_MAX", ENV_INTEGER, &connections_max, "4096", 8, 60000, "open connections"},
     {"IDLE_TIMEOUT", ENV_DURATION, &idle_timeout, "75s", 1, 3600,
-     "silent connections are closed after"},
+     "a connection may take for its next request's headers"},
     {"RECEIVE_TIMEOUT", ENV_DURATION, &receive_timeout, "10s", 0.1, 600,
      "longest time a body may take to arrive"},
     {"SHUTDOWN_TIMEOUT", ENV_DURATION, &shutdown_timeout, "20s", 0, 600,
@@ -358,6 +359,31 @@ static enum MHD_Result send_answer(struct request *request)
     return result;
 }
 
+static void set_deadline(struct MHD_Connection *connection, int64_t timeout)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    if (info && info->socket_context) {
+        guard_set(info->socket_context, timeout ? clock_monotonic() + timeout : 0);
+    }
+}
+
+static void on_connection(void *closure,
+                          struct MHD_Connection *connection,
+                          void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        *context = guard_add(
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
+        guard_set(*context, clock_monotonic() + idle_timeout);
+    } else if (*context) {
+        guard_remove(*context);
+        *context = NULL;
+    }
+}
+
 // First call for a request: only the headers are there.
 static enum MHD_Result begin(struct request *request, const char *method)
 {
@@ -367,6 +393,7 @@ static enum MHD_Result begin(struct request *request, const char *method)
     request->begun = true;
     request->method = method;
     atomic_fetch_add(&in_flight, 1);
+    set_deadline(request->connection, receive_timeout);
     if (request->path_len > TARGET_MAX) {
         request->route = route_count;
         request_fail(request, 414, "target_too_long", NULL, "the request target is too long");
@@ -400,9 +427,10 @@ static enum MHD_Result on_request(void *closure,
         request->too_large = request->too_large || *data_size > fits;
         buf_add(&request->body, data, *data_size < fits ? *data_size : fits);
         *data_size = 0;
-        return clock_monotonic() - request->started < receive_timeout ? MHD_YES : MHD_NO;
+        return MHD_YES;
     }
     if (request->status == 0) {
+        set_deadline(connection, 0);
         dispatch(request);
         // A deferred request is suspended and may be answered by now, on another thread: this
         // function is called again for it, so only an immediate answer may be looked at here.
@@ -421,6 +449,7 @@ static void on_completed(void *closure,
     if (request) {
         if (request->begun) {
             atomic_fetch_sub(&in_flight, 1);
+            set_deadline(connection, idle_timeout);
         }
         request_free(request);
         *state = NULL;
@@ -492,14 +521,15 @@ int server_start(const struct server_config *server, char *message, size_t size)
     }
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
                      MHD_USE_ERROR_LOG | (list->ai_family == AF_INET6 ? MHD_USE_IPv6 : 0U);
+    guard_start();
     errno = 0;
     // A pool of one is refused by libmicrohttpd: without the option there is one thread.
     daemon_handle = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, NULL, MHD_OPTION_EXTERNAL_LOGGER, on_message, NULL,
         MHD_OPTION_SOCK_ADDR, list->ai_addr, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-        MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes,
-        NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections_max,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)header_max + 4096,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL, MHD_OPTION_URI_LOG_CALLBACK, on_target,
+        NULL, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)header_max + 4096,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((idle_timeout + SEC - 1) / SEC),
         MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024U, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U,
         threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (unsigned)threads,
@@ -507,6 +537,7 @@ int server_start(const struct server_config *server, char *message, size_t size)
     int error = errno;
     freeaddrinfo(list);
     if (!daemon_handle) {
+        guard_stop();
         snprintf(message, size, "cannot listen on '%.64s': %s", listen_at,
                  error ? strerror(error) : "refused by the HTTP server");
         return error ? -error : -EIO;
@@ -537,6 +568,7 @@ unsigned server_drain(void)
         return cut;
     }
     MHD_stop_daemon(daemon_handle);
+    guard_stop();
     if (listener != MHD_INVALID_SOCKET) {
         close(listener);
     }

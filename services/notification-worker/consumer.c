@@ -48,7 +48,7 @@ static _Atomic bool stopping, ready;
 static _Atomic uint64_t sent, failed, dropped, redelivered, busy;
 static struct metric_hist duration;
 // Of the consumer as the server sees it; read by the watcher.
-static _Atomic uint64_t delivered, acked, pending, ack_pending;
+static _Atomic uint64_t offered, delivered, acked, pending, ack_pending;
 
 // The e-mail for one event; false if the event is none of ours.
 static bool write_email(const char *data, size_t len, char id[static UUID_SIZE], struct buf *body)
@@ -210,8 +210,11 @@ static void look(void)
     jsConsumerInfo *info = NULL;
 
     if (js_GetConsumerInfo(&info, js, STREAM_NAME, STREAM_CONSUMER, NULL, NULL) == NATS_OK) {
-        delivered = info->Delivered.Consumer;
-        acked = info->AckFloor.Consumer;
+        // In positions of the stream, so that an event delivered twice counts once: all three only
+        // ever rise.
+        delivered = info->Delivered.Stream;
+        offered = info->Delivered.Stream + info->NumPending;
+        acked = info->Delivered.Stream - (uint64_t)info->NumAckPending;
         pending = info->NumPending;
         ack_pending = (uint64_t)info->NumAckPending;
     } else {
@@ -313,10 +316,12 @@ void consumer_metrics(struct buf *out)
     metric_head(out, "notification_duration_seconds", "histogram",
                 "From an event's arrival to its e-mail.");
     metric_hist_write(out, "notification_duration_seconds", "", &duration);
-    metric_single(out, "nats_consumer_delivered_total", "counter", "Deliveries, of all workers.",
+    metric_single(out, "nats_consumer_offered_total", "counter",
+                  "Events that there were for the workers.", (double)offered);
+    metric_single(out, "nats_consumer_delivered_total", "counter", "Events that a worker has got.",
                   (double)delivered);
-    metric_single(out, "nats_consumer_acked_total", "counter",
-                  "Deliveries acknowledged without a gap.", (double)acked);
+    metric_single(out, "nats_consumer_acked_total", "counter", "Events that are done with.",
+                  (double)acked);
     metric_single(out, "nats_consumer_pending", "gauge", "Events that no worker has got yet.",
                   (double)pending);
     metric_single(out, "nats_consumer_ack_pending", "gauge",
