@@ -159,7 +159,8 @@ static void plan_above(struct limit *l)
 
 static void plan_confirm(struct limit *l)
 {
-    double back = clamp(l->se, 0.01, 0.08);
+    // Further down after each soak that failed.
+    double back = clamp(l->se * (1 + l->soaks), 0.01, 0.12);
     double rate = l->at_cap ? l->cap : l->estimate * exp(-back);
 
     plan_probe(l, LIMIT_CONFIRM, rate, soak_seconds(l));
@@ -234,6 +235,35 @@ static bool warmup_overloads(const struct limit_window *w)
     return growth > 0.5 * arrivals && growth > 10;
 }
 
+static void read_bins(const struct limit_window *w,
+                      double rate,
+                      unsigned from,
+                      unsigned to,
+                      struct limit_record *ret_record)
+{
+    struct limit_record r = {.rate = rate, .seconds = (to - from) * w->bin_seconds};
+
+    double squares = 0;
+
+    for (unsigned i = from; i < to; i++) {
+        const struct limit_bin *b = &w->bins[i];
+        double growth = b->arrivals - b->completions;
+        squares += growth * growth;
+        r.arrivals += b->arrivals;
+        r.completions += b->completions;
+        for (unsigned o = 0; o < LIMIT_OBJECTIVES_MAX; o++) {
+            r.n[o] += b->n[o];
+            r.bad[o] += b->bad[o];
+        }
+    }
+    r.growth = r.arrivals - r.completions;
+    // The difference of two random counts moves by the square root of them; evenly spaced arrivals
+    // and constant service make it steadier, which the scatter of the bins shows.
+    double scatter = MAX(0, squares - r.growth * r.growth / MAX(to - from, 1));
+    r.noise = clamp(1.3 * sqrt(scatter), 0.3 * sqrt(r.arrivals), sqrt(r.arrivals));
+    *ret_record = r;
+}
+
 static void after_warmup(struct limit *l, const struct limit_window *w)
 {
     const struct limit_config *c = &l->config;
@@ -264,7 +294,15 @@ static void after_warmup(struct limit *l, const struct limit_window *w)
         end(l, LIMIT_NO_STEADY_STATE, LIMIT_REASON_NONE);
         return;
     }
-    plan_bracket(l, l->probe.rate);
+    // The warm-up is the first rung as well, unless it broke.
+    struct limit_record r;
+    read_bins(w, l->probe.rate, 0, w->count, &r);
+    if (limit_judge(c, &r) == LIMIT_GROSS || l->probe.rate >= l->cap * 0.999) {
+        plan_bracket(l, l->probe.rate);
+        return;
+    }
+    l->low = l->probe.rate;
+    plan_bracket(l, 2 * l->probe.rate);
 }
 
 static void after_bracket(struct limit *l, const struct limit_record *r)
@@ -430,35 +468,6 @@ static void after_starved(struct limit *l)
         l->centre = MIN(l->centre, l->cap);
         plan_at_cap(l);
     }
-}
-
-static void read_bins(const struct limit_window *w,
-                      double rate,
-                      unsigned from,
-                      unsigned to,
-                      struct limit_record *ret_record)
-{
-    struct limit_record r = {.rate = rate, .seconds = (to - from) * w->bin_seconds};
-
-    double squares = 0;
-
-    for (unsigned i = from; i < to; i++) {
-        const struct limit_bin *b = &w->bins[i];
-        double growth = b->arrivals - b->completions;
-        squares += growth * growth;
-        r.arrivals += b->arrivals;
-        r.completions += b->completions;
-        for (unsigned o = 0; o < LIMIT_OBJECTIVES_MAX; o++) {
-            r.n[o] += b->n[o];
-            r.bad[o] += b->bad[o];
-        }
-    }
-    r.growth = r.arrivals - r.completions;
-    // The difference of two random counts moves by the square root of them; evenly spaced arrivals
-    // and constant service make it steadier, which the scatter of the bins shows.
-    double scatter = MAX(0, squares - r.growth * r.growth / MAX(to - from, 1));
-    r.noise = clamp(1.3 * sqrt(scatter), 0.3 * sqrt(r.arrivals), sqrt(r.arrivals));
-    *ret_record = r;
 }
 
 // Remembers a window, a long one in pieces of a refining probe's length: noise comes in bursts, and

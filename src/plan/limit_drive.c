@@ -66,7 +66,8 @@ static void fill_bin(struct limit_run *run, const struct window *w, struct limit
 {
     *b = (struct limit_bin){
         .arrivals = (double)w->arrivals,
-        .completions = (double)(w->completed + w->dropped),
+        // A dropped iteration never completes: to the system's user it is still waiting.
+        .completions = (double)w->completed,
         .in_flight = (double)w->in_flight,
         .latency = w->duration,
     };

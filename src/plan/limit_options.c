@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 
-enum { VUS_DEFAULT = 2000, VUS_READY = 50 };
+enum { VUS_DEFAULT = 2000, VUS_READY = 100 };
 
 // What says how much load there is and when; the search decides both.
 static const char *const SHAPE[] = {"stages",
