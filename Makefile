@@ -20,7 +20,7 @@ sources = $(shell git ls-files '*.c' '*.h' ':!src/tbl' ':!tools/banned.h')
 
 .DEFAULT_GOAL := build
 .PHONY: help demo test build install check integ conformance asan asan-check asan-integ tsan \
-	fuzz bench tidy fmt fmt-check layers headers source tables docs ci ci-build prove screenshot clean tsan-check
+	fuzz bench bench-limit tidy fmt fmt-check layers headers source tables docs ci ci-build prove screenshot clean tsan-check
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -85,7 +85,11 @@ bench: build ## what the program costs, beside wrk; the limit search on simulate
 	@tools/bootstrap --check test
 	@mkdir -p $(BUILD)/results
 	$(PYTHON) tests/bench/bench.py --build $(BUILD) --json $(BUILD)/results/bench.json
-	$(BUILD)/tests/sim/bench-limit
+	$(BUILD)/tests/sim/bench-limit 30
+
+bench-limit: build ## how accurate the limit search is: docs/reference/limit-accuracy.md
+	$(BUILD)/tests/sim/bench-limit 100 > $(BUILD)/limit-accuracy.md
+	mv $(BUILD)/limit-accuracy.md docs/reference/limit-accuracy.md
 
 tidy: $(BUILD)/build.ninja ## clang-tidy on all of src, or on FILES
 	@tools/bootstrap --check dev
