@@ -186,13 +186,6 @@ static JSValue set_lazy_global(JSContext *ctx, JSValueConst self, JSValueConst v
     return JS_UNDEFINED;
 }
 
-// ---- Math.random
-
-static JSValue math_random(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv)
-{
-    return JS_NewFloat64(ctx, rng_double(&js_vu(ctx)->rng));
-}
-
 // ---- __ENV
 
 static int set_env(JSContext *ctx, JSValueConst object, const char *entry)
@@ -239,23 +232,17 @@ static const JSCFunctionListEntry global_functions[] = {
     JS_CGETSET_MAGIC_DEF("crypto", lazy_global, set_lazy_global, 2),
 };
 
-static const JSCFunctionListEntry math_functions[] = {
-    JS_CFUNC_DEF("random", 0, math_random),
-};
-
 int js_globals_install(struct script_vu *vu)
 {
     JSContext *ctx = vu->ctx;
     JSValue global = JS_GetGlobalObject(ctx);
-    JSValue math = JS_GetPropertyStr(ctx, global, "Math");
 
-    JS_SetPropertyFunctionList(ctx, math, math_functions, ARRAY_SIZE(math_functions));
-    JS_FreeValue(ctx, math);
     JS_SetPropertyFunctionList(ctx, global, global_functions, ARRAY_SIZE(global_functions));
     JS_SetPropertyStr(ctx, global, "global", JS_DupValue(ctx, global));
     JS_SetPropertyStr(ctx, global, "__VU", JS_NewInt64(ctx, (int64_t)vu->id));
     js_console_install(ctx, global);
     JS_FreeValue(ctx, global);
+    qx_random_seed(ctx, rng_u64(&vu->rng));
     js_env_reset(vu);
     return 0;
 }

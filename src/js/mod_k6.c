@@ -162,7 +162,9 @@ static JSValue k6_random_seed(JSContext *ctx, JSValueConst self, int argc, JSVal
     if (argc < 1 || JS_ToInt64(ctx, &seed, argv[0])) {
         return JS_EXCEPTION;
     }
-    rng_init(&js_vu(ctx)->rng, (uint64_t)seed, 0);
+    struct rng rng;
+    rng_init(&rng, (uint64_t)seed, 0);
+    qx_random_seed(ctx, rng_u64(&rng));
     return JS_UNDEFINED;
 }
 

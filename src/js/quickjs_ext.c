@@ -95,6 +95,11 @@ bool qx_is_out_of_memory(JSContext *ctx, JSValueConst exception)
     return found;
 }
 
+void qx_random_seed(JSContext *ctx, uint64_t seed)
+{
+    ctx->random_state = seed ? seed : 1; // xorshift: never 0
+}
+
 // ---- native modules
 
 static int native_init(JSContext *ctx, JSModuleDef *m)

@@ -32,6 +32,9 @@ void qx_heap_allow(JSRuntime *rt, size_t more);
 // Was the pending exception made for want of memory? (Its value may be null.)
 bool qx_is_out_of_memory(JSContext *ctx, JSValueConst exception);
 
+// Seeds Math.random of this context.
+void qx_random_seed(JSContext *ctx, uint64_t seed);
+
 // A module of ours: its exports are the properties of `object` (JS_UNDEFINED: asked of the resolver
 // when the module is evaluated) and `default`, which is the object itself. Names that importers ask
 // for and the object lacks are undefined. NULL with an exception.

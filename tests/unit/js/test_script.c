@@ -141,7 +141,7 @@ static void finish(struct run *r)
 static void go(struct run *r, const char *text)
 {
     static char log[1 << 20];
-    struct user users[64] = {0};
+    static struct user users[64];
 
     ck_assert_msg(start(r, text) == 0, "%s", r->err.message);
     r->vus = r->vus ? r->vus : 1;
