@@ -119,6 +119,57 @@ unsigned ident_kill_session(pid_t session)
     return k.count;
 }
 
+struct tree {
+    struct ident_stat *all;
+    size_t count, cap;
+};
+
+static void collect(const struct ident_stat *stat, void *arg)
+{
+    struct tree *t = arg;
+
+    ARRAY_RESERVE(t->all, t->count, t->cap);
+    t->all[t->count++] = *stat;
+}
+
+// Moves what descends from root to the front; returns how many those are.
+static size_t gather(struct tree *t, pid_t root)
+{
+    size_t found = 0;
+
+    for (size_t before = t->count; before != found;) {
+        before = found;
+        for (size_t i = found; i < t->count; i++) {
+            bool below = t->all[i].id.pid == root || t->all[i].parent == root;
+            for (size_t k = 0; k < found && !below; k++) {
+                below = t->all[i].parent == t->all[k].id.pid;
+            }
+            if (below) {
+                struct ident_stat swap = t->all[found];
+                t->all[found++] = t->all[i];
+                t->all[i] = swap;
+            }
+        }
+    }
+    return found;
+}
+
+void ident_kill_tree(pid_t root)
+{
+    struct tree t = {0};
+
+    if (root <= 1) {
+        return;
+    }
+    ident_scan(collect, &t);
+    size_t count = gather(&t, root);
+    for (size_t i = 0; i < count; i++) {
+        ident_kill(t.all[i].id, SIGKILL);
+    }
+    free(t.all);
+    ident_kill_session(root);
+}
+
 bool ident_has_variable(pid_t pid, const char *assignment)
 {
     CLEANUP(strbuf_fini) struct strbuf text = STRBUF_NULL;

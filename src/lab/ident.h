@@ -27,6 +27,8 @@ int ident_kill(struct ident id, int signal);
 void ident_scan(void (*fn)(const struct ident_stat *stat, void *arg), void *arg);
 // SIGKILLs every process of a session; returns how many there were (zombies not counted).
 unsigned ident_kill_session(pid_t session);
+// SIGKILLs a process with all its descendants, sessions of their own included, and its session.
+void ident_kill_tree(pid_t root);
 // Whether the environment that the process was started with has this "NAME=value".
 bool ident_has_variable(pid_t pid, const char *assignment);
 // The kernel's boot id into buf (at least 40 bytes), "" when it cannot be read.

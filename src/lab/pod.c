@@ -194,6 +194,7 @@ static void start(struct container *c, nsec_t now)
     }
     state_note_child(c->pod->world->state, c->child);
     c->state = CONTAINER_RUNNING;
+    c->settled = c->spec->readiness.kind != KUBE_PROBE_NONE;
     for (int i = 0; i < PROBE_COUNT; i++) {
         probe_reset(&c->probes[i], specs[i], c->pod->ip, i != PROBE_LIVENESS, now);
     }
@@ -268,11 +269,12 @@ static void step_container(struct container *c, size_t inits_done, nsec_t now)
         }
         break;
     case CONTAINER_RUNNING:
+        c->settled |= now >= c->started + POD_SETTLE;
         step_probes(c, now);
         break;
     case CONTAINER_STOPPING:
         if (now >= c->due) {
-            ident_kill_session(c->child.pid);
+            ident_kill_tree(c->child.pid);
             c->due = now + NSEC_PER_SEC;
         }
         break;
@@ -306,6 +308,9 @@ nsec_t pod_next(const struct pod *pod)
         const struct container *c = &pod->containers[i];
         if (c->state == CONTAINER_BACKOFF || c->state == CONTAINER_STOPPING) {
             next = MIN(next, c->due);
+        }
+        if (c->state == CONTAINER_RUNNING && !c->settled) {
+            next = MIN(next, c->started + POD_SETTLE);
         }
         for (int k = 0; k < PROBE_COUNT && c->state == CONTAINER_RUNNING; k++) {
             if (k == PROBE_STARTUP || c->probes[PROBE_STARTUP].ever) {
@@ -389,8 +394,7 @@ void pod_stop(struct pod *pod, nsec_t now)
 void pod_kill(struct pod *pod)
 {
     for (size_t i = 0; i < pod->count; i++) {
-        ident_kill(pod->containers[i].child, SIGKILL);
-        ident_kill_session(pod->containers[i].child.pid);
+        ident_kill_tree(pod->containers[i].child.pid);
     }
 }
 
@@ -407,7 +411,7 @@ bool pod_is_gone(const struct pod *pod)
 static bool is_container_ready(const struct container *c)
 {
     return c->init ? c->state == CONTAINER_DONE
-                   : c->state == CONTAINER_RUNNING && c->probes[PROBE_STARTUP].ever &&
+                   : c->state == CONTAINER_RUNNING && c->settled && c->probes[PROBE_STARTUP].ever &&
                          c->probes[PROBE_READINESS].passed;
 }
 
@@ -459,7 +463,7 @@ const char *pod_detail(const struct pod *pod)
         if (c->state == CONTAINER_RUNNING) {
             const struct probe *p =
                 &c->probes[c->probes[PROBE_STARTUP].ever ? PROBE_READINESS : PROBE_STARTUP];
-            return p->why[0] ? p->why : "not probed yet";
+            return p->why[0] ? p->why : c->settled ? "not probed yet" : "just started";
         }
         return c->why;
     }

@@ -16,6 +16,10 @@
 #define POD_BACKOFF_MAX   (15 * NSEC_PER_SEC)
 #define POD_BACKOFF_CLEAR (30 * NSEC_PER_SEC)
 
+// Without a readiness probe a container is ready once it has run this long: one that cannot work at
+// all mostly ends sooner.
+#define POD_SETTLE (500 * NSEC_PER_MSEC)
+
 struct pod_world { // what all pods of a lab share
     struct kube_set *set;
     struct state *state;
@@ -43,6 +47,7 @@ struct container {
     struct ident child;
     int output; // read end of its stdout and stderr, -1 = none
     unsigned restarts;
+    bool settled; // RUNNING: for POD_SETTLE, or it has a readiness probe
     nsec_t started;
     nsec_t due;     // BACKOFF: of the restart; STOPPING: of SIGKILL
     nsec_t backoff; // before the restart after the next
