@@ -220,6 +220,7 @@ static int run_probe(struct limit_run *run, const struct limit_probe *probe, str
         return r;
     }
     nsec_t to = clock_now();
+    w.bin_seconds = tally.seconds / w.count;
     w.elapsed = seconds_of(to - began);
     w.generator_bound = limit_tally_generator_bound(&tally, run, probe->rate);
     if (probe->kind != LIMIT_WARMUP && probe->kind != LIMIT_BRACKET) {
@@ -253,7 +254,9 @@ int limit_run_drive(struct limit_run *run, struct err *err)
             limit_run_calibrate(run);
             continue; // the probe may have changed
         }
-        r = limit_run_check_targets(run, run_probe(run, &probe, err), err);
+        r = run_probe(run, &probe, err);
+        // The engine ends itself when the user stops it; what is known is kept.
+        r = limit_run_is_stopped(run) ? 0 : limit_run_check_targets(run, r, err);
     }
     return r;
 }

@@ -112,6 +112,7 @@ int limit_run_start_engine(struct limit_run *run,
         .seed = c->seed,
         .objectives = run->objectives.windows,
         .objective_count = run->objectives.count,
+        .stop_level = c->stop,
     };
 
     return engine_start(&config, ret_engine, err);
