@@ -114,6 +114,7 @@ static bool solve_backlog(const struct limit *l, double *ret_rate, double *ret_s
     double completions = 0;
     double squares = 0;
     int count = 0;
+    bool late = false;
 
     for (int i = 0; i < l->record_count; i++) {
         const struct limit_record *r = &l->records[i];
@@ -122,9 +123,11 @@ static bool solve_backlog(const struct limit *l, double *ret_rate, double *ret_s
             completions += r->completions;
             squares += r->completions * r->completions / r->seconds;
             count++;
+            late |= r->kind == LIMIT_CONFIRM || r->kind == LIMIT_ABOVE;
         }
     }
-    if (count < 2) {
+    // One refining probe may have met an accident; the last ones have nobody after them.
+    if (count < 2 && !late) {
         return false;
     }
     double rate = completions / seconds;
