@@ -35,9 +35,12 @@ test: ## install what is missing, build, run all tests; ends with 'N passed, N f
 	$(MAKE) --no-print-directory build
 	$(PYTHON) tools/suite.py --minutes 28 check integ conformance
 
-$(BUILD)/build.ninja:
+# A layer that came into being is seen when Meson looks again.
+$(BUILD)/build.ninja: $(wildcard src/*/meson.build)
 	@tools/bootstrap --check build
-	meson setup $(BUILD) --prefix=$(prefix) $(MESON_FLAGS)
+	if [ -e $@ ]; then meson setup --reconfigure $(BUILD); \
+		else meson setup $(BUILD) --prefix=$(prefix) $(MESON_FLAGS); fi
+	@touch $@
 
 build: $(BUILD)/build.ninja ## the program and the reference services
 	ninja -C $(BUILD) -j $(JOBS)
@@ -104,7 +107,7 @@ fmt-check: ## fail when a source is not laid out
 layers: ## who may include whom
 	@tools/layers.py
 
-headers: ## each header compiles alone
+headers: build ## each header compiles alone
 	@$(PYTHON) tools/check-headers.py
 
 source: ## licence headers, banned functions, sizes, words, paths in the documents
@@ -119,7 +122,7 @@ docs: ## docs/reference and the manual page from the tables
 ci: export BUILD := build-ci
 ci: ## what .ci/run runs
 	tools/bootstrap dev
-	$(PYTHON) tools/suite.py --minutes 43 layers source tables headers fmt-check ci-build check integ \
+	$(PYTHON) tools/suite.py --minutes 43 layers source tables fmt-check ci-build headers check integ \
 		conformance asan-check tsan
 
 ci-build:

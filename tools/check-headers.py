@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles each header of src/ alone: a header includes what it needs.
+"""Compiles each header of src/ alone: a header includes what it needs. After a build, which obtains
+quickjs.h.
 
 usage: check-headers.py [CC]
 """
@@ -30,9 +31,10 @@ def headers():
 
 def main(args):
     cc = args[0] if args else "cc"
+    quickjs = os.path.join(ROOT, os.environ.get("BUILD", "build"), "subprojects", "quickjs")
     flags = ["-std=gnu17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror",
              f"-I{ROOT}/src", f"-I{ROOT}/services", f"-I{ROOT}/services/common", f"-I{ROOT}/sdk",
-             f"-I{ROOT}/tests/unit", *library_flags()]
+             f"-I{ROOT}/tests/unit", "-isystem", quickjs, *library_flags()]
 
     def compile_alone(path):
         done = subprocess.run([cc, *flags, "-fsyntax-only", "-include", path, "-x", "c", "/dev/null"],

@@ -68,6 +68,8 @@ def check(root):
 
 
 def breach(layer, path, number, quote, target):
+    if path.endswith("src/js/quickjs_ext.c") and target == "quickjs.c":
+        return []  # the one file that sees the inside of QuickJS
     if quote == '"':
         other = target.split("/")[0]
         if "/" not in target or other not in LAYERS:

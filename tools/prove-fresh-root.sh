@@ -69,7 +69,7 @@ rm -rf "$home"
 git clone -q --no-local "$source" "$home"
 chown -R 0:0 "$home"
 
-if inside sh -c 'cd /root/plimsoll && ! dpkg-query -W -f "" meson 2>/dev/null'; then
+if inside sh -c 'cd /root/plimsoll && ! dpkg-query -s meson >/dev/null 2>&1'; then
     echo "== without root and without packages: exit 2 and one command"
     status=0
     inside sh -c 'chmod 755 /root; cd /root/plimsoll && exec setpriv --reuid=nobody --regid=nogroup --clear-groups tools/bootstrap demo' || status=$?

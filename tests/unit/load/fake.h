@@ -2,6 +2,7 @@
 // A script in C: proves the engine without an interpreter.
 #pragma once
 
+#include <check.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
