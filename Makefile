@@ -102,7 +102,8 @@ fmt: ## lay out the sources
 	clang-format -i $(sources)
 
 fmt-check: ## fail when a source is not laid out
-	@clang-format --dry-run -Werror $(sources) && echo 'fmt: ok'
+	@files=$$(clang-format --dry-run -Werror $(sources) 2>&1 | sed -n 's/:[0-9]*:[0-9]*: error:.*//p' | sort -u); \
+		if [ -n "$$files" ]; then printf '%s: not laid out: make fmt\n' $$files; exit 1; fi; echo 'fmt: ok'
 
 layers: ## who may include whom
 	@tools/layers.py
