@@ -380,6 +380,21 @@ def test_nats_away_and_back():
         wait_until(lambda: system.order.metric("outbox_depth") == 0, what="outbox empty")
 
 
+def test_events_that_jetstream_refuses_stay_in_the_outbox():
+    with System() as system:
+        token = system.token()
+        assert system.post_order(token).status == 201
+        system.await_emails(1)
+        host, port = system.nats_url.removeprefix("nats://").split(":")
+        with socket.create_connection((host, int(port))) as sock:
+            sock.sendall(b"PUB $JS.API.STREAM.DELETE.ORDERS 0\r\n\r\nPING\r\n")
+            wait_until(lambda: b"PONG" in sock.recv(4096), what="PONG")
+        # The stream is gone, the server is not: nothing is acknowledged until it is made again.
+        assert [system.post_order(token).status for _ in range(10)] == [201] * 10
+        assert system.await_emails(11) == (11, 0)
+        system.await_ready()
+
+
 def test_everything_may_start_in_any_order():
     system = System()
     try:
@@ -451,8 +466,15 @@ def test_schema_is_migrated_once_by_many_replicas():
                 replica = system._service("order-service", dict(system.order.env))
                 replica.log = str(system.dir / f"replica-{i}.log")
                 replicas.append(replica)
+            # Whoever holds the lock may change the schema; nobody else does meanwhile.
+            lock = re.search(r'SCHEMA_LOCK "(\d+)"', (SOURCE / "services/order-service/schema.h").read_text())
+            holder = Background(system.sql, f"SELECT pg_advisory_lock({lock[1]}), pg_sleep(2)")
+            wait_until(lambda: system.sql("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'"), what="lock")
             for start in [Background(replica.start) for replica in replicas]:
                 start.result()
+            time.sleep(0.7)
+            assert not holder.is_alive() or not any(replica.is_ready() for replica in replicas)
+            holder.result()
             for replica in replicas:
                 wait_until(replica.is_ready, what="replica ready")
             assert system.sql("SELECT version FROM schema_migrations") == [["1"]]

@@ -18,6 +18,7 @@ def measure(pool=POOL, workers=WORKERS, payment=20, email=20):
         return orders.result().rate, emails.result()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("knobs", [{}, {"pool": 2 * POOL}, {"payment": 40}, {"workers": 2 * WORKERS},
                                    {"email": 40}], ids=str)
 def test_limits_are_arithmetic(knobs):
