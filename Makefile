@@ -91,7 +91,7 @@ bench: build ## what the program costs, beside wrk; the limit search on simulate
 	$(BUILD)/tests/sim/bench-limit 30
 
 bench-limit: build ## how accurate the limit search is: docs/reference/limit-accuracy.md
-	$(BUILD)/tests/sim/bench-limit 100 > $(BUILD)/limit-accuracy.md
+	$(BUILD)/tests/sim/bench-limit 60 > $(BUILD)/limit-accuracy.md
 	mv $(BUILD)/limit-accuracy.md docs/reference/limit-accuracy.md
 
 tidy: $(BUILD)/build.ninja ## clang-tidy on all of src, or on FILES

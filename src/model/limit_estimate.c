@@ -99,7 +99,8 @@ static int gather_cells(struct limit *l, unsigned objective)
             l->cells[count++] = (struct limit_cell){
                 .rate = r->rate,
                 .n = r->n[objective],
-                .bad = r->bad[objective],
+                // A shrinking backlog counts below zero in a bin; in a cell it is no bad request.
+                .bad = MAX(r->bad[objective], 0),
                 .weight = (r->kind == LIMIT_BRACKET ? 0.5 : 1) * exp(-x * x / (2 * h * h)),
             };
         }

@@ -155,7 +155,8 @@ static void run_probe(struct sim_server *s, struct limit *l, const struct limit_
     struct limit_window w = {.bin_seconds = SIM_BIN, .bins = bins};
     double cap = s->params.generator_rate > 0 ? s->params.generator_rate : INFINITY;
 
-    for (int i = 0; probe->drain && i < 40 && in_flight(s, s->now) > 1; i++) {
+    for (int i = 0; probe->drain && !s->params.hidden_queue && i < 40 && in_flight(s, s->now) > 1;
+         i++) {
         sim_run(s, 0, SIM_BIN);
     }
     if (probe->settle > 0) {
@@ -168,6 +169,12 @@ static void run_probe(struct sim_server *s, struct limit *l, const struct limit_
         sim_run(s, MIN(probe->rate, cap), SIM_BIN);
         struct limit_bin *b = &bins[w.count];
         *b = *bin_at(s, (first + (int)w.count + 0.5) * SIM_BIN);
+        if (s->params.hidden_queue) {
+            b->n[0] = b->arrivals;
+            b->bad[0] = b->arrivals - b->completions;
+            b->completions = b->arrivals;
+            b->latency = 0.001 * b->arrivals;
+        }
         flying += b->arrivals - b->completions;
         b->in_flight = flying;
         w.count++;
@@ -224,6 +231,9 @@ static bool holds(const struct sim_params *params, double rate, double requests)
         completions += s.bins[i].completions;
     }
     sim_fini(&s);
+    if (params->hidden_queue) {
+        return completions > (1 - params->allowed) * arrivals;
+    }
     return bad <= params->allowed * n && completions > 0.997 * arrivals;
 }
 

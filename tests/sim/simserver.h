@@ -19,6 +19,8 @@ struct sim_params {
     double objective;      // a request slower than this is bad
     double allowed;        // share of bad requests allowed
     bool errors_only;      // judge refusals only, not time
+    bool hidden_queue;     // requests are accepted at once and worked off behind the scenes; judged
+                           // is by how much the work done falls behind
     bool uniform;          // arrivals at equal distances instead of Poisson's
     double drift_sd;       // of the log speed, first-order autoregressive
     double drift_memory;   // its time constant

@@ -120,6 +120,19 @@ START_TEST(rate_limiter)
 }
 END_TEST
 
+START_TEST(worker_behind_a_queue)
+{
+    check_server(&(struct sim_params){.workers = 4,
+                                      .service_mean = 0.02,
+                                      .service_cv = 0.3,
+                                      .objective = 1,
+                                      .allowed = 0.01,
+                                      .hidden_queue = true,
+                                      .uniform = true},
+                 200, 204, 0.03);
+}
+END_TEST
+
 START_TEST(starved_generator_is_never_evidence)
 {
     struct sim_params params = {.workers = 8,
@@ -164,5 +177,6 @@ UNIT_MAIN("sim/limit",
           fixed_pool,
           mutex,
           rate_limiter,
+          worker_behind_a_queue,
           starved_generator_is_never_evidence,
           non_monotone_is_no_limit)
