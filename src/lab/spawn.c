@@ -84,23 +84,16 @@ become(const struct program *p, const char *dir, int file, int output, int repor
     if (chdir(dir) < 0) {
         give_up(report, "change directory");
     }
-    fexecve(file, (char *const *)p->argv, (char *const *)p->envp);
+    execve(p->path, (char *const *)p->argv, (char *const *)p->envp);
+    if (errno == EACCES && file >= 0) {
+        char magic[2];
+        // The interpreter of a script reads it through the descriptor.
+        if (pread(file, magic, 2, 0) == 2 && magic[0] == '#' && magic[1] == '!') {
+            fcntl(file, F_SETFD, 0);
+        }
+        fexecve(file, (char *const *)p->argv, (char *const *)p->envp);
+    }
     give_up(report, "execute");
-}
-
-// Scripts are read again through the descriptor, so it must stay open in the program.
-static int open_program(const char *path, struct err *err)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    char magic[2];
-
-    if (fd < 0) {
-        return err_set(err, -errno, "cannot open '%s': %s", path, err_errno(errno));
-    }
-    if (pread(fd, magic, 2, 0) == 2 && magic[0] == '#' && magic[1] == '!') {
-        fcntl(fd, F_SETFD, 0);
-    }
-    return fd;
 }
 
 int spawn(
@@ -110,10 +103,8 @@ int spawn(
     struct ident_stat stat;
     int ends[2];
 
-    CLEANUP_CLOSE int file = open_program(p->path, err);
-    if (file < 0) {
-        return file;
-    }
+    // Not every program can be read; then its path alone must do.
+    CLEANUP_CLOSE int file = open(p->path, O_RDONLY | O_CLOEXEC);
     if (pipe2(ends, O_CLOEXEC) < 0) {
         return err_set(err, -errno, "cannot make a pipe: %s", err_errno(errno));
     }

@@ -163,7 +163,10 @@ static void clean_one(const char *dir)
     struct owner o;
 
     if (read_owner(dir, &o) && is_this_boot(&o)) {
-        for (int i = 0; i < KILL_TRIES && kill_children(dir, &o); i++) {
+        // Until two passes in a row find nobody: one that executes a new program just then is not
+        // seen, because its environment cannot be read.
+        for (int i = 0, empty = 0; i < KILL_TRIES && empty < 2; i++) {
+            empty = kill_children(dir, &o) ? 0 : empty + 1;
             nanosleep(&pause, NULL);
         }
     }

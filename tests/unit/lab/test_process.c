@@ -32,6 +32,10 @@ START_TEST(identity)
     ck_assert_int_eq(ident_read(child.pid, &stat), 0);
     ck_assert_int_eq(stat.session, child.pid);
     ck_assert_int_eq(stat.parent, getpid());
+    // While a process executes another program its environment cannot be read.
+    for (int i = 0; i < 1000 && !ident_has_variable(child.pid, "MARK=unit"); i++) {
+        usleep(5000);
+    }
     ck_assert(ident_has_variable(child.pid, "MARK=unit"));
     ck_assert(!ident_has_variable(child.pid, "MARK=uni"));
     // Another process that had this pid is not it.
