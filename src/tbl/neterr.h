@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// clang-format off
+// k6's error codes of failed requests: NETERR(name, code, meaning).
+// Status codes of 400 and more are 1000 + status; they are no failures of the exchange.
+NETERR(GENERIC, 1000, "any other failure")
+NETERR(NON_TCP, 1010, "network failure that is not of TCP")
+NETERR(INVALID_URL, 1020, "the URL cannot be requested")
+NETERR(TIMEOUT, 1050, "the request took longer than its timeout")
+NETERR(DNS, 1100, "name resolution failed")
+NETERR(DNS_NO_HOST, 1101, "no such host")
+NETERR(BLACKLISTED_IP, 1110, "the address is in blacklistIPs, or refused by the run's target rules")
+NETERR(BLOCKED_HOST, 1111, "the host name matches blockHostnames")
+NETERR(TCP, 1200, "TCP failed")
+NETERR(BROKEN_PIPE, 1201, "write on a connection that the peer closed")
+NETERR(TCP_ERRNO, 1202, "TCP failed with an errno that has no code of its own")
+NETERR(DIAL, 1210, "the connection could not be made")
+NETERR(DIAL_TIMEOUT, 1211, "making the connection took too long")
+NETERR(DIAL_REFUSED, 1212, "connection refused")
+NETERR(DIAL_ERRNO, 1213, "the connection could not be made, by an errno that has no code of its own")
+NETERR(RESET, 1220, "connection reset by peer")
+NETERR(TLS, 1300, "TLS failed")
+NETERR(TLS_RECORD, 1301, "the server does not speak TLS")
+NETERR(UNKNOWN_AUTHORITY, 1310, "the certificate is of an unknown authority")
+NETERR(HOSTNAME, 1311, "the certificate is of another host")
+NETERR(DECOMPRESSION, 1701, "the response body's content coding is broken")
