@@ -233,7 +233,7 @@ static int run_lab(struct lab *lab, const struct lab_args *a, struct err *err)
         }
     } else if (r < 0 || !a->detach) {
         struct err late = {0};
-        int down = bring_down(lab, a->quiet, &late);
+        int down = bring_down(lab, a->quiet || !seen.used, &late);
         if (interrupted) {
             r = down;
             *err = late;

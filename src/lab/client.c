@@ -110,13 +110,20 @@ static json_t *init_request(const struct kube_sources *sources,
 
     for (size_t i = 0; i < sources->count; i++) {
         const struct kube_source *s = &sources->items[i];
-        json_array_append_new(list,
-                              json_pack("{s:s,s:s%}", "name", s->name, "text", s->text, s->text_n));
+        json_array_append_new(
+            list, json_pack("{s:o,s:s%}", "name", wire_text(s->name), "text", s->text, s->text_n));
     }
-    return json_pack("{s:s,s:s,s:s,s:I,s:s,s:s,s:s?,s:s?,s:b,s:o}", "op", "init", "dir", state->dir,
-                     "id", state->id, "net", (json_int_t)state->net, "cwd", cwd ? cwd : "/", "path",
-                     o->path, "program_dir", o->program_dir, "tag", o->tag, "detached",
-                     (int)o->detached, "sources", list);
+    json_t *request =
+        json_pack("{s:s,s:o,s:s,s:I,s:o,s:o,s:b,s:o}", "op", "init", "dir", wire_text(state->dir),
+                  "id", state->id, "net", (json_int_t)state->net, "cwd", wire_text(cwd ? cwd : "/"),
+                  "path", wire_text(o->path), "detached", (int)o->detached, "sources", list);
+    if (o->program_dir) {
+        json_object_set_new(request, "program_dir", wire_text(o->program_dir));
+    }
+    if (o->tag) {
+        json_object_set_new(request, "tag", wire_text(o->tag));
+    }
+    return request;
 }
 
 static int check_name(const char *name, struct err *err)
@@ -324,9 +331,10 @@ int lab_down(struct lab *lab, struct err *err)
 
 int lab_scale(struct lab *lab, const char *workload, int replicas, struct err *err)
 {
-    return ask(
-        lab, json_pack("{s:s,s:s,s:i}", "op", "scale", "workload", workload, "replicas", replicas),
-        ANSWER_TIMEOUT, NULL, err);
+    return ask(lab,
+               json_pack("{s:s,s:o,s:i}", "op", "scale", "workload", wire_text(workload),
+                         "replicas", replicas),
+               ANSWER_TIMEOUT, NULL, err);
 }
 
 int lab_set_env(struct lab *lab,
@@ -339,21 +347,24 @@ int lab_set_env(struct lab *lab,
 
     for (size_t i = 0; i < count; i++) {
         json_object_set_new(changes, env[i].key,
-                            env[i].value ? json_string(env[i].value) : json_null());
+                            env[i].value ? wire_text(env[i].value) : json_null());
     }
-    return ask(lab, json_pack("{s:s,s:s,s:o}", "op", "env", "workload", workload, "env", changes),
-               ANSWER_TIMEOUT, NULL, err);
+    return ask(
+        lab,
+        json_pack("{s:s,s:o,s:o}", "op", "env", "workload", wire_text(workload), "env", changes),
+        ANSWER_TIMEOUT, NULL, err);
 }
 
 int lab_restart(struct lab *lab, const char *workload, struct err *err)
 {
-    return ask(lab, json_pack("{s:s,s:s}", "op", "restart", "workload", workload), ANSWER_TIMEOUT,
-               NULL, err);
+    return ask(lab, json_pack("{s:s,s:o}", "op", "restart", "workload", wire_text(workload)),
+               ANSWER_TIMEOUT, NULL, err);
 }
 
 int lab_kill(struct lab *lab, const char *pod, struct err *err)
 {
-    return ask(lab, json_pack("{s:s,s:s}", "op", "kill", "pod", pod), ANSWER_TIMEOUT, NULL, err);
+    return ask(lab, json_pack("{s:s,s:o}", "op", "kill", "pod", wire_text(pod)), ANSWER_TIMEOUT,
+               NULL, err);
 }
 
 static char *copy_text(json_t *object, const char *key)

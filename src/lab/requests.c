@@ -21,8 +21,8 @@ static const char *text_of(json_t *object, const char *key)
 
 static void refuse(struct super_client *c, const struct err *err)
 {
-    wire_put(&c->wire, json_pack("{s:b,s:i,s:s#,s:s,s:i,s:i}", "ok", 0, "code", err->code, "error",
-                                 err->message, (int)strlen(err->message), "file", err->file, "line",
+    wire_put(&c->wire, json_pack("{s:b,s:i,s:o,s:o,s:i,s:i}", "ok", 0, "code", err->code, "error",
+                                 wire_text(err->message), "file", wire_text(err->file), "line",
                                  err->line, "column", err->column));
 }
 
@@ -348,11 +348,11 @@ describe(const struct super *s, const struct super_workload *w, const struct pod
         cpu += (double)quantity_milli(w->spec->pod.containers[i].cpu_limit) / 1e3;
         memory += (double)quantity_value(w->spec->pod.containers[i].memory_limit);
     }
-    // What programs wrote need not be UTF-8, but these texts are ours.
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:b,s:i,s:I,s:f,s:f}", "name", pod->name,
+    return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:i,s:b,s:i,s:I,s:f,s:f}", "name", pod->name,
                      "workload", w->spec->name, "ip", pod->ip, "status", pod_status(pod), "detail",
-                     pod_is_ready(pod) ? "" : pod_detail(pod), "log", pod->log_path, "dir",
-                     pod->dir, "pid", (int)main->child.pid, "ready", pod_is_ready(pod), "restarts",
+                     wire_text(pod_is_ready(pod) ? "" : pod_detail(pod)), "log",
+                     wire_text(pod->log_path), "dir", wire_text(pod->dir), "pid",
+                     (int)main->child.pid, "ready", (int)pod_is_ready(pod), "restarts",
                      (int)pod_restarts(pod), "age", (json_int_t)(s->now - pod->created), "cpu", cpu,
                      "memory", memory);
 }
@@ -399,60 +399,60 @@ static json_t *list_hosts(const struct super *s)
     return json_pack("{s:b,s:o}", "ok", 1, "hosts", hosts);
 }
 
-// The first thing that is not as it should be; NULL when all is.
-static const char *unsettled(struct super *s, struct pod **ret_pod)
+// The first pod that is not as it should be.
+struct unsettled {
+    const struct super_workload *workload; // NULL = all are
+    size_t slot;
+    const struct pod *pod; // NULL when it does not exist
+};
+
+static struct unsettled find_unsettled(const struct super *s)
 {
-    *ret_pod = NULL;
     for (size_t i = 0; i < s->workload_count; i++) {
         const struct super_workload *w = &s->workloads[i];
         for (size_t k = 0; k < MAX(w->slots, (size_t)w->replicas); k++) {
-            struct pod *pod = k < w->slots ? w->pods[k] : NULL;
+            const struct pod *pod = k < w->slots ? w->pods[k] : NULL;
             bool wanted = k < (size_t)w->replicas;
-            if (wanted && pod && pod_is_ready(pod) && pod->generation == w->generation) {
-                continue;
-            }
-            if (wanted || pod) {
-                *ret_pod = pod;
-                return super_pod_name(s, w, k);
+            bool settled = wanted && pod && pod_is_ready(pod) && pod->generation == w->generation;
+            if (!settled && (wanted || pod)) {
+                return (struct unsettled){w, k, pod};
             }
         }
     }
-    return NULL;
+    return (struct unsettled){0};
 }
 
-static void answer_late(struct super *s, struct super_client *c)
+static void answer_late(struct super_client *c, struct unsettled u)
 {
     struct err err = {0};
-    struct pod *pod;
-    const char *name = unsettled(s, &pod);
 
-    if (!pod) {
-        err_set(&err, -ETIME, "pod '%s' does not exist yet", name);
+    if (!u.pod) {
+        err_set(&err, -ETIME, "pod '%s-%zu' does not exist yet",
+                u.workload ? u.workload->spec->name : "", u.slot);
         refuse(c, &err);
         return;
     }
-    CLEANUP_FREE char *tail = logfile_tail(pod->log_path, 1024);
-    err_set(&err, -ETIME, "pod '%s' is not ready: %s%s%s", name, pod_status(pod),
-            *pod_detail(pod) ? ": " : "", pod_detail(pod));
-    wire_put(&c->wire, json_pack("{s:b,s:i,s:s,s:o?}", "ok", 0, "code", err.code, "error",
-                                 err.message, "log", json_string(tail)));
+    CLEANUP_FREE char *tail = logfile_tail(u.pod->log_path, 1024);
+    err_set(&err, -ETIME, "pod '%s' is not ready: %s%s%s", u.pod->name, pod_status(u.pod),
+            *pod_detail(u.pod) ? ": " : "", pod_detail(u.pod));
+    wire_put(&c->wire, json_pack("{s:b,s:i,s:o,s:o}", "ok", 0, "code", err.code, "error",
+                                 wire_text(err.message), "log", wire_text(tail)));
 }
 
 void super_answer_waiting(struct super *s)
 {
-    struct pod *pod;
-
     for (size_t i = 0; i < s->client_count; i++) {
         struct super_client *c = s->clients[i];
         if (!c->await_until) {
             continue;
         }
-        if (s->up && !unsettled(s, &pod)) {
+        struct unsettled u = find_unsettled(s);
+        if (s->up && !u.workload) {
             c->await_until = 0;
             answer(c, 0, NULL);
         } else if (s->now >= c->await_until || s->stopping) {
             c->await_until = 0;
-            answer_late(s, c);
+            answer_late(c, u);
         }
         wire_flush(&c->wire);
     }

@@ -45,11 +45,6 @@ const char *super_address(struct super *s, struct super_workload *w, size_t slot
     return state_address(s->state.net, w->addresses[slot], buf);
 }
 
-const char *super_pod_name(struct super *s, const struct super_workload *w, size_t slot)
-{
-    return arena_printf(&s->arena, "%s-%zu", w->spec->name, slot);
-}
-
 static void make_pod(struct super *s, struct super_workload *w, size_t slot)
 {
     char ip[16];

@@ -49,7 +49,5 @@ void super_request(struct super *s, struct super_client *c, json_t *request);
 void super_answer_waiting(struct super *s);
 // The address of a slot, made up on first use; into buf (16 bytes). NULL when there are no more.
 const char *super_address(struct super *s, struct super_workload *w, size_t slot, char *buf);
-// "NAME-slot" in the arena.
-const char *super_pod_name(struct super *s, const struct super_workload *w, size_t slot);
 // Makes room for slot numbers below `count`.
 void super_reserve(struct super_workload *w, size_t count);

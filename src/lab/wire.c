@@ -9,6 +9,20 @@
 
 #include "base/mem.h"
 
+json_t *wire_text(const char *text)
+{
+    json_t *string = json_string(text);
+
+    if (string) {
+        return string;
+    }
+    CLEANUP_FREE char *copy = xstrdup(text);
+    for (char *p = copy; *p; p++) {
+        *p = *p & 0x80 ? '?' : *p;
+    }
+    return json_string(copy);
+}
+
 void wire_fini(struct wire *w)
 {
     mem_close_p(&w->fd);

@@ -19,6 +19,8 @@ struct wire {
         .fd = -1                                                                                   \
     }
 
+// A JSON string; bytes that are not UTF-8 (of programs, of paths, of a cut message) become '?'.
+json_t *wire_text(const char *text);
 void wire_fini(struct wire *w);
 // Queues a message; takes the reference.
 void wire_put(struct wire *w, json_t *message);

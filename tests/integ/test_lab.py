@@ -277,6 +277,13 @@ def test_not_ready_in_time_fails_with_the_log(plimsoll, write):
     assert "no lab runs" in plimsoll("lab", "ps").stderr
 
 
+def test_output_that_is_no_text(plimsoll, write):
+    path = write(manifest("web", ["/bin/sh", "-c", r"printf '\\377bad\\n'; exit 3"]))
+    done = plimsoll("lab", "up", "--timeout", "1s", path)
+    assert done.returncode == 1
+    assert "its log ends with:\n?bad\n" in done.stderr
+
+
 def test_grace_then_kill(lab, write, wait_until):
     stubborn = ["/bin/sh", "-c", "trap 'echo asked' TERM; echo up; while :; do sleep 0.1; done"]
     polite = ["/bin/sh", "-c", "trap 'sleep 0.5; exit 0' TERM; echo up; while :; do sleep 0.1; done"]
@@ -524,6 +531,12 @@ def test_bad_usage(plimsoll, write, tmp_path):
         done = plimsoll(*args)
         assert done.returncode == 2, args
         assert message in done.stderr, done.stderr
+
+
+def test_no_place_for_the_state(plimsoll, write):
+    done = plimsoll("lab", "up", write(GOOD), env={"TMPDIR": "/proc/none", "XDG_RUNTIME_DIR": ""})
+    assert done.returncode == 2
+    assert "cannot make the directory '/proc/none'" in done.stderr
 
 
 def test_taken_port(plimsoll, write):
