@@ -278,7 +278,7 @@ def test_not_ready_in_time_fails_with_the_log(plimsoll, write):
 
 
 def test_output_that_is_no_text(plimsoll, write):
-    path = write(manifest("web", ["/bin/sh", "-c", r"printf '\\377bad\\n'; exit 3"]))
+    path = write(manifest("web", ["/bin/sh", "-c", r"printf '\377bad\n'; exit 3"]))
     done = plimsoll("lab", "up", "--timeout", "1s", path)
     assert done.returncode == 1
     assert "its log ends with:\n?bad\n" in done.stderr
