@@ -17,7 +17,7 @@ char *xvasprintf(const char *format, va_list args) __attribute__((format(printf,
 
 #define XNEW(type)                      ((type *)xcalloc(1, sizeof(type)))
 #define ARRAY_SIZE(a)                   (sizeof(a) / sizeof((a)[0]))
-#define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 #define MIN(a, b)                       ((a) < (b) ? (a) : (b))
 #define MAX(a, b)                       ((a) > (b) ? (a) : (b))
 

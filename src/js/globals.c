@@ -61,6 +61,7 @@ static JSValue open_file(JSContext *ctx, JSValueConst self, int argc, JSValueCon
 {
     struct script_vu *vu = js_vu(ctx);
     JSValue result = JS_EXCEPTION;
+    CLEANUP_FREE char *absolute = NULL;
 
     if (vu->phase != JS_INIT) {
         return js_throw(ctx, "the 'open' function is only available in the init stage (i.e. the "
@@ -76,7 +77,7 @@ static JSValue open_file(JSContext *ctx, JSValueConst self, int argc, JSValueCon
     }
     JSAtom caller = JS_GetScriptOrModuleName(ctx, 1);
     const char *base = caller == JS_ATOM_NULL ? NULL : JS_AtomToCString(ctx, caller);
-    CLEANUP_FREE char *absolute = js_open_path(vu->thread->script, base, path);
+    absolute = js_open_path(vu->thread->script, base, path);
     JS_FreeCString(ctx, base);
     JS_FreeAtom(ctx, caller);
     const struct js_file *file = js_load_file(ctx, absolute);
