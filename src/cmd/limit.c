@@ -99,8 +99,8 @@ read_seconds(const struct opt_spec *spec, const char *value, double *ret_seconds
 {
     nsec_t d;
 
-    if (units_parse_duration_unit(slice_of(value), &d) || d < 10 * NSEC_PER_SEC) {
-        return err_set(err, -EINVAL, "--%s: '%s' is no duration of at least 10s", spec->name,
+    if (units_parse_duration_unit(slice_of(value), &d) || d < 20 * NSEC_PER_SEC) {
+        return err_set(err, -EINVAL, "--%s: '%s' is no duration of at least 20s", spec->name,
                        value);
     }
     *ret_seconds = (double)d / NSEC_PER_SEC;
@@ -291,7 +291,7 @@ static int print_result(const struct limit_options *o, const struct limit_run_re
     if (o->format == FORMAT_JSON) {
         json_t *object = limit_run_json(r, NULL, o->show.target);
         json_object_set_new(object, "seed", json_integer((json_int_t)o->run.seed));
-        char *text = json_dumps(object, JSON_INDENT(2));
+        char *text = json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
         puts(text);
         free(text);
         json_decref(object);

@@ -13,8 +13,9 @@
 // was calibrated on the simulated servers of tests/sim.
 static const double WIDEN = 1.4;
 static const double MODEL_ERROR = 0.005;
-static const double RATE_MIN = 0.05; // per second
-static const double OVERRUN = 1.25;  // of the budget, to confirm and to bound from above
+static const double RATE_MIN = 0.05;   // per second
+static const double HOPELESS_RATE = 3; // per second
+static const double OVERRUN = 1.25;    // of the budget, to confirm and to bound from above
 static const double RECENTRE_MAX = 0.06;
 static const int OFFSETS[] = {-80, -50, -25, -10, 10, 25, 40};
 enum { REFINES_MIN = 5, SOAKS_MAX = 3, STARVED_MAX = 2 };
@@ -305,6 +306,15 @@ static void after_warmup(struct limit *l, const struct limit_window *w)
     plan_bracket(l, 2 * l->probe.rate);
 }
 
+// Next to everything fails, at a rate at which nothing can be overloaded: less would not help.
+static bool is_hopeless(const struct limit *l, const struct limit_record *r)
+{
+    int objective;
+
+    return r->rate <= HOPELESS_RATE && r->growth < 0.1 * r->arrivals &&
+           limit_worst_share(&l->config, r, &objective) > 0.95;
+}
+
 static void after_bracket(struct limit *l, const struct limit_record *r)
 {
     bool failed = limit_judge(&l->config, r) == LIMIT_GROSS;
@@ -320,7 +330,7 @@ static void after_bracket(struct limit *l, const struct limit_record *r)
         l->anchor = find_anchor(l, r);
         if (l->low > 0) {
             narrow(l);
-        } else if (r->rate / 4 < RATE_MIN || time_left(l) < soak_seconds(l)) {
+        } else if (r->rate / 4 < RATE_MIN || is_hopeless(l, r) || time_left(l) < soak_seconds(l)) {
             end(l, LIMIT_NOT_HELD, LIMIT_REASON_NONE);
         } else {
             plan_bracket(l, clamp(l->anchor / 2, r->rate / 4, r->rate / 2));

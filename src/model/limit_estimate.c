@@ -22,7 +22,7 @@ static bool share_is_gross(double bad, double n, double allowed)
     double low;
     double high;
 
-    if (n <= 0 || bad < MIN(2, n) || bad / n < MIN(5 * allowed, (1 + allowed) / 2)) {
+    if (n <= 0 || bad < MIN(1, n) || bad / n < MIN(5 * allowed, (1 + allowed) / 2)) {
         return false;
     }
     stats_wilson(bad, n, 1.64, &low, &high);

@@ -72,9 +72,9 @@ static void fill_bin(struct limit_run *run, const struct window *w, struct limit
         .latency = w->duration,
     };
     for (unsigned i = 0; i < run->objectives.count; i++) {
-        // A dropped iteration is bad for everyone, unless the generator turns out to be why.
-        b->n[i] = (double)(w->n[i] + w->dropped);
-        b->bad[i] = (double)(w->bad[i] + w->dropped);
+        // An iteration that was dropped, or that threw, is bad for every objective.
+        b->bad[i] = (double)(w->bad[i] + w->dropped + w->interrupted);
+        b->n[i] = MAX((double)(w->n[i] + w->dropped), b->bad[i]);
         b->slow = MAX(b->slow, (double)w->slow[i]);
     }
     read_deficits(run, b);
@@ -106,8 +106,8 @@ void limit_tally_add(struct limit_tally *t, const struct limit_run *run, const s
     t->late += (double)w->late;
     t->busy = MAX(t->busy, w->busy);
     for (unsigned i = 0; i < run->objectives.count; i++) {
-        t->n[i] += (double)w->n[i];
-        t->bad[i] += (double)w->bad[i];
+        t->bad[i] += (double)(w->bad[i] + w->interrupted);
+        t->n[i] += (double)MAX(w->n[i], w->bad[i] + w->interrupted);
     }
 }
 
