@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The engine itself is part of this unit: nothing else may see its inside.
-#include "quickjs.c"
+#include <quickjs.c>
 
 #include "js/quickjs_ext.h"
 
