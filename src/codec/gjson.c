@@ -6,9 +6,9 @@
 
 #include "base/mem.h"
 
-#define MAX_DEPTH 512
+#define MAX_DEPTH      512
 #define MAX_PATH_DEPTH 32
-#define MAX_MADE ((size_t)64 << 20)
+#define MAX_MADE       ((size_t)64 << 20)
 
 // ---- scanning. A cursor never passes the end: at the end it reads 0.
 
@@ -273,7 +273,8 @@ void gjson_unquote(struct slice string, struct strbuf *out)
         if (unit >= 0) {
             int32_t low = unit >= 0xd800 && unit < 0xdc00 ? unicode_escape(p + 6, end) : -1;
             if (low >= 0xdc00 && low < 0xe000) {
-                add_utf8(out, 0x10000 + ((uint32_t)(unit - 0xd800) << 10) + (uint32_t)(low - 0xdc00));
+                add_utf8(out,
+                         0x10000 + ((uint32_t)(unit - 0xd800) << 10) + (uint32_t)(low - 0xdc00));
                 p += 11;
             } else {
                 add_utf8(out, unit >= 0xd800 && unit < 0xe000 ? 0xfffd : (uint32_t)unit);
@@ -504,7 +505,8 @@ static bool matches(struct eval *e, struct slice item, const struct query *q)
 }
 
 // #(query): the first match; #(query)#: all of them.
-static struct slice query_array(struct eval *e, struct slice json, struct slice text, bool all, struct slice rest, bool pipe)
+static struct slice query_array(
+    struct eval *e, struct slice json, struct slice text, bool all, struct slice rest, bool pipe)
 {
     struct strbuf made = STRBUF_NULL;
     struct query q;
@@ -652,7 +654,8 @@ static struct slice modify(struct eval *e, struct slice json, struct slice name)
 }
 
 // "a" or "name":a of a multipath's items.
-static void add_item(struct eval *e, struct strbuf *made, struct slice json, struct slice item, bool is_object)
+static void
+add_item(struct eval *e, struct strbuf *made, struct slice json, struct slice item, bool is_object)
 {
     struct slice name = {0}, path = item;
 
@@ -698,7 +701,8 @@ static struct slice multipath(struct eval *e, struct slice json, struct slice it
         quoted ^= c == '"';
         depth += quoted ? 0 : strchr("([{", c) && c ? 1 : strchr(")]}", c) && c ? -1 : 0;
         if ((i >= items.n || (c == ',' && depth == 0 && !quoted)) && start < MIN(i, items.n)) {
-            add_item(e, &made, json, (struct slice){items.p + start, MIN(i, items.n) - start}, is_object);
+            add_item(e, &made, json, (struct slice){items.p + start, MIN(i, items.n) - start},
+                     is_object);
             start = i + 1;
         }
     }

@@ -178,7 +178,8 @@ void js_format_value(JSContext *ctx, struct strbuf *out, JSValueConst v)
     }
 }
 
-static JSValue console_write(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv, int level)
+static JSValue
+console_write(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv, int level)
 {
     CLEANUP(strbuf_fini) struct strbuf line = STRBUF_NULL;
 

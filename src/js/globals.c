@@ -122,7 +122,8 @@ static JSValue decode_text(JSContext *ctx, JSValueConst self, int argc, JSValueC
     return js_string_of_bytes(ctx, bytes);
 }
 
-static JSValue text_coder(JSContext *ctx, JSValueConst target, int argc, JSValueConst *argv, int is_decoder)
+static JSValue
+text_coder(JSContext *ctx, JSValueConst target, int argc, JSValueConst *argv, int is_decoder)
 {
     JSValue proto = JS_GetPropertyStr(ctx, target, "prototype");
     JSValue self = JS_NewObjectProto(ctx, proto);
@@ -134,7 +135,8 @@ static JSValue text_coder(JSContext *ctx, JSValueConst target, int argc, JSValue
             JS_FreeValue(ctx, self);
             return JS_EXCEPTION;
         }
-        bool known = slice_eq_nocase(label, SLICE("utf-8")) || slice_eq_nocase(label, SLICE("utf8"));
+        bool known =
+            slice_eq_nocase(label, SLICE("utf-8")) || slice_eq_nocase(label, SLICE("utf8"));
         js_slice_free(ctx, label);
         if (!known) {
             JS_FreeValue(ctx, self);
@@ -144,7 +146,12 @@ static JSValue text_coder(JSContext *ctx, JSValueConst target, int argc, JSValue
     return self;
 }
 
-static void install_coder(JSContext *ctx, JSValueConst global, const char *name, JSCFunction *fn, const char *method, int is_decoder)
+static void install_coder(JSContext *ctx,
+                          JSValueConst global,
+                          const char *name,
+                          JSCFunction *fn,
+                          const char *method,
+                          int is_decoder)
 {
     JSValue constructor =
         JS_NewCFunctionMagic(ctx, text_coder, name, 0, JS_CFUNC_constructor_magic, is_decoder);
@@ -155,7 +162,8 @@ static void install_coder(JSContext *ctx, JSValueConst global, const char *name,
     JS_DefinePropertyValueStr(ctx, proto, "encoding", JS_NewString(ctx, "utf-8"), 0);
     JS_SetConstructor(ctx, constructor, proto);
     JS_FreeValue(ctx, proto);
-    JS_DefinePropertyValueStr(ctx, global, name, constructor, JS_PROP_WRITABLE | JS_PROP_CONFIGURABLE);
+    JS_DefinePropertyValueStr(ctx, global, name, constructor,
+                              JS_PROP_WRITABLE | JS_PROP_CONFIGURABLE);
 }
 
 // What most scripts never touch is made when it is first read; a write replaces it.
@@ -194,7 +202,8 @@ static int set_env(JSContext *ctx, JSValueConst object, const char *entry)
     struct slice value = slice_of(entry);
     struct slice name = slice_cut(&value, '=');
     JSAtom atom = JS_NewAtomLen(ctx, name.p, name.n);
-    int r = JS_DefinePropertyValue(ctx, object, atom, js_string_of_bytes(ctx, value), JS_PROP_C_W_E);
+    int r =
+        JS_DefinePropertyValue(ctx, object, atom, js_string_of_bytes(ctx, value), JS_PROP_C_W_E);
 
     JS_FreeAtom(ctx, atom);
     return r;

@@ -8,14 +8,14 @@
 
 // A URL as requests need it, kept per text.
 struct js_url {
-    struct slice text;     // as the script wrote it
+    struct slice text;           // as the script wrote it
     struct slice user, password; // percent-decoded; user.p NULL = none
-    struct slice host;     // without brackets
-    struct slice authority; // host[:port] as the Host header has it
-    struct slice target;   // "/path?query", "/" at least
-    struct slice origin;   // "http://user@host:port", for relative references
-    struct slice path;     // of target, without the query
-    struct slice tag;      // with credentials masked
+    struct slice host;           // without brackets
+    struct slice authority;      // host[:port] as the Host header has it
+    struct slice target;         // "/path?query", "/" at least
+    struct slice origin;         // "http://user@host:port", for relative references
+    struct slice path;           // of target, without the query
+    struct slice tag;            // with credentials masked
     uint16_t port;
     bool tls;
 };
@@ -42,38 +42,37 @@ struct js_expected {
 };
 
 struct js_request {
-    struct arena arena;       // of everything below
+    struct arena arena; // of everything below
     struct script_vu *vu;
     struct slice method, url, name; // name: NULL = the URL
     struct slice body;
-    bool has_body;            // else there is none at all
-    struct strbuf headers;    // the script's, as "Name: value\r\n" lines
+    bool has_body;         // else there is none at all
+    struct strbuf headers; // the script's, as "Name: value\r\n" lines
     bool has_user_agent, has_content_type;
-    struct slice host;        // Host header of the script
+    struct slice host; // Host header of the script
     struct js_param_cookie *cookies;
     unsigned cookie_count;
-    struct cookie_jar *jar;   // borrowed from the VU or the JS object below
-    JSValue jar_object;       // JS_UNDEFINED = the VU's jar
+    struct cookie_jar *jar; // borrowed from the VU or the JS object below
+    JSValue jar_object;     // JS_UNDEFINED = the VU's jar
     const struct tagset *tags;
     nsec_t timeout;
     unsigned redirects;
     bool redirects_set;
     enum js_response_type response_type;
     const struct js_expected *expected; // NULL = 200 to 399
-    bool mark_expected;       // false: no expected_response tag and no http_req_failed
-    JSValue callback_object;  // keeps `expected`
+    bool mark_expected;                 // false: no expected_response tag and no http_req_failed
+    JSValue callback_object;            // keeps `expected`
     enum js_auth auth;
     bool throw_errors;
 
     // ---- the outcome, filled by js_http_run()
-    struct js_url target;     // of the last hop
-    struct slice sent_method, sent_body;
+    struct js_url target;       // of the last hop
     struct strbuf sent_headers; // of the last hop
     int status;
     int error_code;
     char error[200];
-    struct exchange x;        // of the last hop; its buffer is held until js_request_release()
-    struct strbuf decoded;    // body after content decoding, if there was any
+    struct exchange x;     // of the last hop; its buffer is held until js_request_release()
+    struct strbuf decoded; // body after content decoding, if there was any
     struct slice response_body;
     bool has_response_body;
 };
@@ -84,11 +83,11 @@ struct js_http_thread {
     struct js_tag_slot *tag_cache;
 };
 
-struct js_http { // per VU
-    JSValue response_model;   // JS_UNDEFINED until the first response
+struct js_http {            // per VU
+    JSValue response_model; // JS_UNDEFINED until the first response
     JSValue timings_model;
-    JSValue callback;         // setResponseCallback(): object, JS_NULL or JS_UNDEFINED
-    unsigned waiting;         // batch: slots in use
+    JSValue callback; // setResponseCallback(): object, JS_NULL or JS_UNDEFINED
+    unsigned waiting; // batch: slots in use
 };
 
 struct js_http_thread *js_http_thread_of(struct script_vu *vu);
@@ -104,7 +103,11 @@ struct js_request *js_request_new(struct script_vu *vu,
                                   JSValueConst params);
 void js_request_release(struct js_request *r);
 // Text or http.url`…` value. False with an exception.
-bool js_url_argument(JSContext *ctx, JSValueConst v, struct slice *ret_url, struct slice *ret_name, struct arena *arena);
+bool js_url_argument(JSContext *ctx,
+                     JSValueConst v,
+                     struct slice *ret_url,
+                     struct slice *ret_name,
+                     struct arena *arena);
 const struct js_expected *js_expected_of(JSValueConst object);
 
 // ---- http_run.c
@@ -123,18 +126,24 @@ struct slice js_digest_answer(struct js_request *r,
 // ---- http_response.c
 // A Response of the outcome, or of an argument error (status 0). Entered.
 JSValue js_response_new(struct script_vu *vu, struct js_request *r);
-JSValue js_response_failed(struct script_vu *vu, struct slice method, struct slice url, const char *error, int code);
+JSValue js_response_failed(
+    struct script_vu *vu, struct slice method, struct slice url, const char *error, int code);
 
 // ---- http_form.c
 // Body of an object: form or multipart. False with an exception.
-bool js_form_body(struct script_vu *vu, struct js_request *r, JSValueConst body, struct strbuf *out, struct strbuf *ret_content_type);
+bool js_form_body(struct script_vu *vu,
+                  struct js_request *r,
+                  JSValueConst body,
+                  struct strbuf *out,
+                  struct strbuf *ret_content_type);
 JSValue js_http_file(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv);
 // Compresses the body as params.compression says. False with an exception.
 bool js_compress_body(struct script_vu *vu, struct js_request *r, struct slice algorithms);
 
 // ---- http_jar.c
-JSValue js_jar_wrap(JSContext *ctx, struct cookie_jar *jar, bool owned);
-struct cookie_jar *js_jar_of(JSValueConst object); // NULL if it is no CookieJar
+JSValue js_jar_of_vu(JSContext *ctx);
+struct cookie_jar *js_jar_of(struct script_vu *vu,
+                             JSValueConst object); // NULL if it is no CookieJar
 JSValue js_jar_construct(JSContext *ctx, JSValueConst target, int argc, JSValueConst *argv);
 // The Cookie header's value for a hop, appended; false if there is none.
 bool js_cookies_header(struct js_request *r, const struct js_url *url, struct strbuf *out);

@@ -4,8 +4,8 @@
 
 #include "js/http.h"
 
-#define SPARE_MAX      1024
-#define KEEP_MAX       ((size_t)256 << 10)
+#define SPARE_MAX       1024
+#define KEEP_MAX        ((size_t)256 << 10)
 #define DEFAULT_TIMEOUT (60 * NSEC_PER_SEC)
 
 struct js_http_thread *js_http_thread_of(struct script_vu *vu)
@@ -87,7 +87,11 @@ static struct slice keep(struct js_request *r, struct slice s)
     return (struct slice){arena_strndup(&r->arena, s.p ? s.p : "", s.n), s.n};
 }
 
-bool js_url_argument(JSContext *ctx, JSValueConst v, struct slice *ret_url, struct slice *ret_name, struct arena *arena)
+bool js_url_argument(JSContext *ctx,
+                     JSValueConst v,
+                     struct slice *ret_url,
+                     struct slice *ret_name,
+                     struct arena *arena)
 {
     struct slice url, name;
 
@@ -277,7 +281,7 @@ static bool read_callback(JSContext *ctx, struct js_request *r, JSValueConst v)
 
 static bool read_jar(JSContext *ctx, struct js_request *r, JSValueConst v)
 {
-    struct cookie_jar *jar = js_jar_of(v);
+    struct cookie_jar *jar = js_jar_of(r->vu, v);
 
     if (js_is_nullish(v)) {
         return true;

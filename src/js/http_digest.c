@@ -40,7 +40,10 @@ static char *parameter(struct arena *arena, struct slice challenge, const char *
     return arena_strdup(arena, "");
 }
 
-struct slice js_digest_answer(struct js_request *r, const struct js_url *u, struct slice method, struct slice challenge)
+struct slice js_digest_answer(struct js_request *r,
+                              const struct js_url *u,
+                              struct slice method,
+                              struct slice challenge)
 {
     struct arena *a = &r->arena;
     char ha1[65], ha2[65], response[65], cnonce[17];
@@ -56,14 +59,23 @@ struct slice js_digest_answer(struct js_request *r, const struct js_url *u, stru
     const char *hash = sha ? "SHA256" : "MD5";
 
     snprintf(cnonce, sizeof cnonce, "%016llx", (unsigned long long)rng_u64(&r->vu->rng));
-    hex_digest(hash, arena_printf(a, "%.*s:%s:%.*s", (int)u->user.n, u->user.p, realm, (int)u->password.n, u->password.p), ha1);
-    hex_digest(hash, arena_printf(a, "%.*s:%.*s", (int)method.n, method.p, (int)u->target.n, u->target.p), ha2);
-    hex_digest(hash, with_qop ? arena_printf(a, "%s:%s:00000001:%s:auth:%s", ha1, nonce, cnonce, ha2)
-                              : arena_printf(a, "%s:%s:%s", ha1, nonce, ha2), response);
-    char *answer = arena_printf(a, "Digest username=\"%.*s\", realm=\"%s\", nonce=\"%s\", uri=\"%.*s\", response=\"%s\"%s%s%s%s",
-                                (int)u->user.n, u->user.p, realm, nonce, (int)u->target.n, u->target.p, response,
-                                *algorithm ? ", algorithm=" : "", algorithm,
-                                *opaque ? arena_printf(a, ", opaque=\"%s\"", opaque) : "",
-                                with_qop ? arena_printf(a, ", qop=auth, nc=00000001, cnonce=\"%s\"", cnonce) : "");
+    hex_digest(hash,
+               arena_printf(a, "%.*s:%s:%.*s", (int)u->user.n, u->user.p, realm, (int)u->password.n,
+                            u->password.p),
+               ha1);
+    hex_digest(hash,
+               arena_printf(a, "%.*s:%.*s", (int)method.n, method.p, (int)u->target.n, u->target.p),
+               ha2);
+    hex_digest(hash,
+               with_qop ? arena_printf(a, "%s:%s:00000001:%s:auth:%s", ha1, nonce, cnonce, ha2)
+                        : arena_printf(a, "%s:%s:%s", ha1, nonce, ha2),
+               response);
+    char *answer = arena_printf(
+        a,
+        "Digest username=\"%.*s\", realm=\"%s\", nonce=\"%s\", uri=\"%.*s\", response=\"%s\"%s%s%s%s",
+        (int)u->user.n, u->user.p, realm, nonce, (int)u->target.n, u->target.p, response,
+        *algorithm ? ", algorithm=" : "", algorithm,
+        *opaque ? arena_printf(a, ", opaque=\"%s\"", opaque) : "",
+        with_qop ? arena_printf(a, ", qop=auth, nc=00000001, cnonce=\"%s\"", cnonce) : "");
     return slice_of(answer);
 }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bodies made of objects: forms, files, compression.
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <zlib.h>
+#include <zstd.h>
 
 #include "js/http.h"
 
@@ -74,8 +77,10 @@ static bool add_pair(JSContext *ctx, struct strbuf *out, struct slice key, JSVal
         return false;
     }
     if (nested) {
-        js_log_warn(js_vu(ctx), "form field '%.*s' is an object, which a form cannot hold; it is sent "
-                                "empty", (int)MIN(key.n, 100u), key.p);
+        js_log_warn(js_vu(ctx),
+                    "form field '%.*s' is an object, which a form cannot hold; it is sent "
+                    "empty",
+                    (int)MIN(key.n, 100u), key.p);
     }
     strbuf_adds(out, out->n ? "&" : "");
     add_escaped(out, key);
@@ -142,7 +147,8 @@ static bool add_text_of(JSContext *ctx, struct strbuf *out, JSValueConst v, bool
     return true;
 }
 
-static bool add_part(JSContext *ctx, struct strbuf *out, const struct field *f, const char *boundary)
+static bool
+add_part(JSContext *ctx, struct strbuf *out, const struct field *f, const char *boundary)
 {
     bool good = true;
 
@@ -221,11 +227,40 @@ JSValue js_http_file(JSContext *ctx, JSValueConst self, int argc, JSValueConst *
     JSValue file = JS_NewObject(ctx);
     JS_SetPropertyStr(ctx, file, "data", JS_DupValue(ctx, argv[0]));
     JS_SetPropertyStr(ctx, file, "filename",
-                      argc > 1 && JS_IsString(argv[1]) ? JS_DupValue(ctx, argv[1]) : JS_NewString(ctx, name));
+                      argc > 1 && JS_IsString(argv[1]) ? JS_DupValue(ctx, argv[1])
+                                                       : JS_NewString(ctx, name));
     JS_SetPropertyStr(ctx, file, "content_type",
-                      argc > 2 && JS_IsString(argv[2]) ? JS_DupValue(ctx, argv[2])
-                                                       : JS_NewString(ctx, "application/octet-stream"));
+                      argc > 2 && JS_IsString(argv[2])
+                          ? JS_DupValue(ctx, argv[2])
+                          : JS_NewString(ctx, "application/octet-stream"));
     return file;
+}
+
+// gzip, deflate (zlib's form) and zstd. 0 or -ENOTSUP.
+static int encode_content(struct slice algorithm, struct slice body, struct strbuf *out)
+{
+    if (slice_eqs(algorithm, "zstd")) {
+        size_t room = ZSTD_compressBound(body.n);
+        size_t n = ZSTD_compress(strbuf_reserve(out, room), room, body.p, body.n, 3);
+        out->n = ZSTD_isError(n) ? 0 : n;
+        return ZSTD_isError(n) ? -ENOTSUP : 0;
+    }
+    bool gzip = slice_eqs(algorithm, "gzip");
+    if (!gzip && !slice_eqs(algorithm, "deflate")) {
+        return -ENOTSUP;
+    }
+    z_stream z = {.next_in = (Bytef *)(uintptr_t)body.p, .avail_in = (uInt)body.n};
+    if (body.n > UINT32_MAX || deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, gzip ? 31 : 15,
+                                            8, Z_DEFAULT_STRATEGY)) {
+        return -ENOTSUP;
+    }
+    size_t room = deflateBound(&z, body.n);
+    z.next_out = (Bytef *)strbuf_reserve(out, room);
+    z.avail_out = (uInt)room;
+    int r = deflate(&z, Z_FINISH);
+    out->n = z.total_out;
+    deflateEnd(&z);
+    return r == Z_STREAM_END ? 0 : -ENOTSUP;
 }
 
 bool js_compress_body(struct script_vu *vu, struct js_request *r, struct slice algorithms)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Response objects. All bytes of the answer are copied once, behind the object; what scripts read is
-// built from them on first reading.
+// Response objects. All bytes of the answer are copied once, behind the object; what scripts read
+// is built from them on first reading.
 #include <arpa/inet.h>
 
 #include "codec/gjson.h"
@@ -8,8 +8,10 @@
 
 struct response {
     JSValue body, headers, cookies, timings, request, json; // JS_UNDEFINED until read
-    nsec_t times[7];       // blocked, connecting, tls, sending, waiting, receiving, duration
-    struct slice url, reason, raw_headers, bytes, error, method, sent_headers, sent_body;
+    nsec_t times[7]; // blocked, connecting, tls, sending, waiting, receiving, duration
+    struct slice url, reason, raw_headers, bytes, error;
+    struct slice method, asked_url, sent_headers, sent_body; // the request
+
     const char *tls_version, *tls_cipher;
     int status;
     unsigned http_major, http_minor;
@@ -94,7 +96,7 @@ static JSValue headers_object(JSContext *ctx, struct slice lines, bool lists)
 
 static JSValue timings_object(JSContext *ctx, const struct response *p)
 {
-    static const char *const names[] = {"duration",  "blocked",         "looking_up", "connecting",
+    static const char *const names[] = {"duration",        "blocked", "looking_up", "connecting",
                                         "tls_handshaking", "sending", "waiting",    "receiving"};
     struct js_http *h = js_http_of(js_vu(ctx));
     JSValue values[ARRAY_SIZE(names)];
@@ -121,7 +123,7 @@ static JSValue request_object(JSContext *ctx, const struct response *p)
     JSValue object = JS_NewObject(ctx);
 
     JS_SetPropertyStr(ctx, object, "method", js_string(ctx, p->method));
-    JS_SetPropertyStr(ctx, object, "url", js_string_of_bytes(ctx, p->url));
+    JS_SetPropertyStr(ctx, object, "url", js_string_of_bytes(ctx, p->asked_url));
     JS_SetPropertyStr(ctx, object, "headers", headers_object(ctx, p->sent_headers, true));
     JS_SetPropertyStr(ctx, object, "body", js_string_of_bytes(ctx, p->sent_body));
     JS_SetPropertyStr(ctx, object, "cookies", JS_NewObject(ctx));
@@ -153,14 +155,15 @@ static JSValue body_value(JSContext *ctx, const struct response *p)
 // ---- properties, in the order of the model. The first two are plain.
 
 #define PROPERTIES(X)                                                                              \
-    X(remote_ip) X(remote_port) X(url) X(status_text) X(proto) X(headers) X(cookies) X(body)       \
-    X(timings) X(tls_version) X(tls_cipher_suite) X(ocsp) X(error) X(request)
+    X(remote_ip)                                                                                   \
+    X(remote_port) X(url) X(status_text) X(proto) X(headers) X(cookies) X(body) X(timings)         \
+        X(tls_version) X(tls_cipher_suite) X(ocsp) X(error) X(request)
 
 enum property {
 #define X(name) GET_##name,
     PROPERTIES(X)
 #undef X
-    PROPERTY_N
+        PROPERTY_N
 };
 static const char *const property_names[PROPERTY_N] = {
 #define X(name) #name,
@@ -192,7 +195,8 @@ static JSValue get(JSContext *ctx, JSValueConst self, int which)
     if (!p) {
         return JS_EXCEPTION;
     }
-#define CACHED(slot, make) (JS_IsUndefined(p->slot) ? cached(ctx, &p->slot, make) : JS_DupValue(ctx, p->slot))
+#define CACHED(slot, make)                                                                         \
+    (JS_IsUndefined(p->slot) ? cached(ctx, &p->slot, make) : JS_DupValue(ctx, p->slot))
     switch ((enum property)which) {
     case GET_remote_ip:
         return JS_NewString(ctx, p->ip);
@@ -233,7 +237,8 @@ static JSValue get(JSContext *ctx, JSValueConst self, int which)
 // A script that writes to a response gets a plain property.
 static JSValue set(JSContext *ctx, JSValueConst self, JSValueConst value, int which)
 {
-    JS_DefinePropertyValueStr(ctx, self, property_names[which], JS_DupValue(ctx, value), JS_PROP_C_W_E);
+    JS_DefinePropertyValueStr(ctx, self, property_names[which], JS_DupValue(ctx, value),
+                              JS_PROP_C_W_E);
     return JS_UNDEFINED;
 }
 
@@ -329,7 +334,8 @@ static JSValue make_model(JSContext *ctx)
     static const struct {
         const char *name;
         JSCFunction *fn;
-    } methods[] = {{"json", json}, {"html", no_html}, {"submitForm", no_html}, {"clickLink", no_html}};
+    } methods[] = {
+        {"json", json}, {"html", no_html}, {"submitForm", no_html}, {"clickLink", no_html}};
     JSValue plain = JS_NewObject(ctx);
     JSValue proto = JS_GetPrototype(ctx, plain);
     JSValue model = JS_NewObjectProtoClass(ctx, proto, js_class[JS_CLS_RESPONSE]);
@@ -341,14 +347,17 @@ static JSValue make_model(JSContext *ctx)
     for (int i = 0; i < PROPERTY_N; i++) {
         JSAtom atom = JS_NewAtom(ctx, property_names[i]);
         JSCFunctionType getter = {.getter_magic = get}, setter = {.setter_magic = set};
-        JSValue g = JS_NewCFunction2(ctx, getter.generic, property_names[i], 0, JS_CFUNC_getter_magic, i);
-        JSValue s = JS_NewCFunction2(ctx, setter.generic, property_names[i], 1, JS_CFUNC_setter_magic, i);
+        JSValue g =
+            JS_NewCFunction2(ctx, getter.generic, property_names[i], 0, JS_CFUNC_getter_magic, i);
+        JSValue s =
+            JS_NewCFunction2(ctx, setter.generic, property_names[i], 1, JS_CFUNC_setter_magic, i);
         JS_DefinePropertyGetSet(ctx, model, atom, g, s, JS_PROP_CONFIGURABLE | JS_PROP_ENUMERABLE);
         JS_FreeAtom(ctx, atom);
     }
     for (unsigned i = 0; i < ARRAY_SIZE(methods); i++) {
         JS_DefinePropertyValueStr(ctx, model, methods[i].name,
-                                  JS_NewCFunction(ctx, methods[i].fn, methods[i].name, 1), JS_PROP_C_W_E);
+                                  JS_NewCFunction(ctx, methods[i].fn, methods[i].name, 1),
+                                  JS_PROP_C_W_E);
     }
     return model;
 }
@@ -405,7 +414,7 @@ JSValue js_response_new(struct script_vu *vu, struct js_request *r)
     struct slice sent = {r->sent_headers.p, r->sent_headers.n};
     struct slice headers = x->raw_headers;
     size_t size = r->target.text.n + x->reason.n + headers.n + r->response_body.n + error.n +
-                  r->sent_method.n + sent.n + r->sent_body.n + 8;
+                  r->method.n + r->url.n + sent.n + r->body.n + 9;
     struct response *p = js_malloc(vu->ctx, sizeof *p + size);
 
     if (!p) {
@@ -418,9 +427,10 @@ JSValue js_response_new(struct script_vu *vu, struct js_request *r)
     p->raw_headers = put(&at, headers);
     p->bytes = put(&at, r->response_body);
     p->error = put(&at, error);
-    p->method = put(&at, r->sent_method);
+    p->method = put(&at, r->method);
+    p->asked_url = put(&at, r->url);
     p->sent_headers = put(&at, sent);
-    p->sent_body = put(&at, r->sent_body);
+    p->sent_body = put(&at, r->body);
     js_timings(&x->times, p->times);
     p->status = r->status;
     p->http_major = x->http_major;
@@ -433,7 +443,8 @@ JSValue js_response_new(struct script_vu *vu, struct js_request *r)
     return finish(vu, p, r->error_code);
 }
 
-JSValue js_response_failed(struct script_vu *vu, struct slice method, struct slice url, const char *error, int code)
+JSValue js_response_failed(
+    struct script_vu *vu, struct slice method, struct slice url, const char *error, int code)
 {
     size_t size = method.n + url.n + strlen(error) + 3;
     struct response *p = js_malloc(vu->ctx, sizeof *p + size);
@@ -444,7 +455,7 @@ JSValue js_response_failed(struct script_vu *vu, struct slice method, struct sli
     memset(p, 0, sizeof *p);
     char *at = p->text;
     p->method = put(&at, method);
-    p->url = put(&at, url);
+    p->url = p->asked_url = put(&at, url);
     p->error = put(&at, slice_of(error));
     return finish(vu, p, code);
 }

@@ -6,8 +6,10 @@
 
 #include "base/log.h"
 #include "js/http.h"
+#include "net/decode.h"
 
-#define TAG_SLOTS 2048u
+#define TAG_SLOTS   2048u
+#define MAX_DECODED ((size_t)1 << 30)
 
 // ---- timings and samples
 
@@ -143,10 +145,10 @@ static const struct tagset *tags_of(const struct js_request *r, const struct out
 
 static void add_samples(struct js_request *r, const struct outcome *o)
 {
-    static const enum metric_id trends[] = {METRIC_HTTP_REQ_BLOCKED,         METRIC_HTTP_REQ_CONNECTING,
-                                            METRIC_HTTP_REQ_TLS_HANDSHAKING, METRIC_HTTP_REQ_SENDING,
-                                            METRIC_HTTP_REQ_WAITING,         METRIC_HTTP_REQ_RECEIVING,
-                                            METRIC_HTTP_REQ_DURATION};
+    static const enum metric_id trends[] = {
+        METRIC_HTTP_REQ_BLOCKED, METRIC_HTTP_REQ_CONNECTING, METRIC_HTTP_REQ_TLS_HANDSHAKING,
+        METRIC_HTTP_REQ_SENDING, METRIC_HTTP_REQ_WAITING,    METRIC_HTTP_REQ_RECEIVING,
+        METRIC_HTTP_REQ_DURATION};
     struct script_vu *vu = r->vu;
     struct shard *shard = vu->thread->shard;
     const struct metric_registry *registry = vu->thread->script->registry;
@@ -187,7 +189,7 @@ struct hop {
     struct slice method, body;
     bool has_body;
     struct slice referer;
-    bool foreign;       // the host changed: no credentials
+    bool foreign;               // the host changed: no credentials
     struct slice authorization; // of digest
 };
 
@@ -222,10 +224,12 @@ static void build_headers(struct js_request *r, const struct js_url *u, const st
         }
     }
     if (hop->authorization.n) {
-        strbuf_addf(out, "Authorization: %.*s\r\n", (int)hop->authorization.n, hop->authorization.p);
+        strbuf_addf(out, "Authorization: %.*s\r\n", (int)hop->authorization.n,
+                    hop->authorization.p);
     } else if (u->user.p && r->auth != JS_AUTH_DIGEST && !has_header(out, "Authorization")) {
         CLEANUP(strbuf_fini) struct strbuf pair = STRBUF_NULL;
-        strbuf_addf(&pair, "%.*s:%.*s", (int)u->user.n, u->user.p, (int)u->password.n, u->password.p);
+        strbuf_addf(&pair, "%.*s:%.*s", (int)u->user.n, u->user.p, (int)u->password.n,
+                    u->password.p);
         strbuf_adds(out, "Authorization: Basic ");
         js_base64_encode(out, (struct slice){pair.p, pair.n}, "std");
         strbuf_add(out, "\r\n", 2);
@@ -243,7 +247,7 @@ static void build_headers(struct js_request *r, const struct js_url *u, const st
 }
 
 // Decodes the body as Content-Encoding says; code 1701 if it cannot be.
-static void decode_body(struct js_request *r)
+static void decode_response(struct js_request *r)
 {
     struct exchange *x = &r->x;
     struct slice encoding = exchange_header(x, "content-encoding");
@@ -252,14 +256,16 @@ static void decode_body(struct js_request *r)
     if (!encoding.n || !x->response_body.n || r->response_type == JS_RESPONSE_NONE) {
         return;
     }
+    if (!decode_needed(encoding)) {
+        return;
+    }
     strbuf_reset(&r->decoded);
-    int e = content_decode(encoding, x->response_body, &r->decoded);
-    if (e == 0) {
-        r->response_body = (struct slice){strbuf_str(&r->decoded), r->decoded.n};
-    } else if (e != -ENOTSUP) {
+    int e = decode_body(encoding, x->response_body, MAX_DECODED, &r->decoded, r->error,
+                        sizeof r->error);
+    r->response_body = (struct slice){strbuf_str(&r->decoded), r->decoded.n};
+    if (e) {
         r->status = 0;
-        r->error_code = 1701;
-        snprintf(r->error, sizeof r->error, "failed to decode the response body");
+        r->error_code = e;
         r->response_body = (struct slice){0};
     }
 }
@@ -273,7 +279,7 @@ static void note_outcome(struct js_request *r)
     r->error_code = x->error_code;
     snprintf(r->error, sizeof r->error, "%s", x->error);
     r->has_response_body = x->status && !bodyless && r->response_type != JS_RESPONSE_NONE;
-    decode_body(r);
+    decode_response(r);
     if (!r->error_code && r->status >= 400) {
         r->error_code = 1000 + r->status;
     } else if (r->error_code) {
@@ -284,18 +290,16 @@ static void note_outcome(struct js_request *r)
     }
 }
 
-static int exchange_once(struct js_request *r, const struct js_url *u, const struct hop *hop, nsec_t deadline)
+static int
+exchange_once(struct js_request *r, const struct js_url *u, const struct hop *hop, nsec_t deadline)
 {
     struct script_vu *vu = r->vu;
     struct loop *l = vu->thread->loop;
     struct exchange *x = &r->x;
-    CLEANUP(strbuf_fini) struct strbuf long_head = STRBUF_NULL;
 
     exchange_release(vu->client, x);
     memset(x, 0, sizeof *x);
     build_headers(r, u, hop);
-    r->sent_method = hop->method;
-    r->sent_body = hop->body;
     // Host is kept out of res.request.headers, as k6 does.
     struct slice host = r->host.p ? r->host : u->authority;
     char *head = arena_alloc(&r->arena, host.n + r->sent_headers.n + 9);
@@ -349,9 +353,11 @@ static bool next_hop(struct js_request *r, struct hop *hop, unsigned hops)
     }
     if (hops >= r->redirects) {
         if (r->redirects && !r->redirects_set && !r->vu->thread->settings->max_redirects_set) {
-            js_log_warn(r->vu, "Stopped after %u redirects and returned the redirection; pass "
-                               "{ redirects: n } in request params or set global maxRedirects to "
-                               "silence this", hops);
+            js_log_warn(r->vu,
+                        "Stopped after %u redirects and returned the redirection; pass "
+                        "{ redirects: n } in request params or set global maxRedirects to "
+                        "silence this",
+                        hops);
         }
         return false;
     }
@@ -396,8 +402,6 @@ static void fail_before(struct js_request *r, int code, const char *error)
     r->error_code = code;
     snprintf(r->error, sizeof r->error, "%s", error);
     r->x.times = (struct exchange_times){.start = now, .end = now};
-    r->sent_method = r->method;
-    r->sent_body = r->body;
     r->target.text = r->url;
     if (!r->target.tag.p) {
         r->target.tag = r->url;
@@ -435,7 +439,8 @@ int js_http_run(struct js_request *r)
         struct slice method = hop.method;
         if (r->auth == JS_AUTH_DIGEST && r->status == 401 && !challenged && u.user.p) {
             challenged = true;
-            hop.authorization = js_digest_answer(r, &u, method, exchange_header(&r->x, "www-authenticate"));
+            hop.authorization =
+                js_digest_answer(r, &u, method, exchange_header(&r->x, "www-authenticate"));
             if (hop.authorization.n) {
                 sample(r, &u, method, true);
                 hops--;

@@ -9,7 +9,9 @@ static bool is_alpha(char c)
 
 static int hex(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : is_alpha(c) && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+    return c >= '0' && c <= '9'             ? c - '0'
+           : is_alpha(c) && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                            : -1;
 }
 
 static struct slice percent_decode(struct slice s, struct arena *arena)
@@ -36,7 +38,8 @@ static const char *parse_port(struct slice text, uint16_t *ret_port)
         return NULL; // "host:" is the default port
     }
     for (size_t i = 0; i < text.n; i++) {
-        if (text.p[i] < '0' || text.p[i] > '9' || (port = port * 10 + (unsigned)(text.p[i] - '0')) > 65535) {
+        if (text.p[i] < '0' || text.p[i] > '9' ||
+            (port = port * 10 + (unsigned)(text.p[i] - '0')) > 65535) {
             return "invalid port";
         }
     }
@@ -93,7 +96,8 @@ const char *js_url_parse(struct slice text, struct arena *arena, struct js_url *
             return "invalid control character in URL";
         }
     }
-    while (scheme < text.n && (is_alpha(text.p[scheme]) || (scheme && strchr("+-.0123456789", text.p[scheme])))) {
+    while (scheme < text.n &&
+           (is_alpha(text.p[scheme]) || (scheme && strchr("+-.0123456789", text.p[scheme])))) {
         scheme++;
     }
     *ret_url = u;
@@ -183,7 +187,8 @@ struct slice js_url_resolve(const struct js_url *base, struct slice reference, s
         strbuf_add(&b, reference.p, reference.n);
     } else {
         struct slice query = reference;
-        struct slice path = {reference.p, strcspn(arena_strndup(arena, reference.p, reference.n), "?#")};
+        struct slice path = {reference.p,
+                             strcspn(arena_strndup(arena, reference.p, reference.n), "?#")};
         query.p += path.n;
         query.n -= path.n;
         strbuf_add(&b, base->origin.p, base->origin.n);
@@ -195,7 +200,8 @@ struct slice js_url_resolve(const struct js_url *base, struct slice reference, s
         } else {
             const char *slash = memrchr(base->path.p, '/', base->path.n);
             size_t keep = slash ? (size_t)(slash + 1 - base->path.p) : 0;
-            char *joined = arena_printf(arena, "%.*s%.*s", (int)keep, base->path.p, (int)path.n, path.p);
+            char *joined =
+                arena_printf(arena, "%.*s%.*s", (int)keep, base->path.p, (int)path.n, path.p);
             path = remove_dots(slice_of(joined), arena);
             strbuf_add(&b, path.p, path.n);
         }

@@ -77,14 +77,18 @@ char *js_resolve_name(JSContext *ctx, const char *base, const char *specifier)
         return NULL;
     }
     if (str_starts(specifier, "https://") || str_starts(specifier, "http://")) {
-        js_throw(ctx, "cannot load '%s': remote modules are not supported; save it beside the "
-                      "script and import './FILE'", specifier);
+        js_throw(ctx,
+                 "cannot load '%s': remote modules are not supported; save it beside the "
+                 "script and import './FILE'",
+                 specifier);
         return NULL;
     }
     if (specifier[0] != '/' && !str_starts(specifier, "./") && !str_starts(specifier, "../") &&
         !str_starts(specifier, "file://")) {
-        js_throw(ctx, "the module specifier '%s' is neither a module of k6 nor a file; for a file "
-                      "write './%s'", specifier, specifier);
+        js_throw(ctx,
+                 "the module specifier '%s' is neither a module of k6 nor a file; for a file "
+                 "write './%s'",
+                 specifier, specifier);
         return NULL;
     }
     CLEANUP_FREE char *path = path_from(t->script, js_path_of_name(base), specifier);
@@ -103,8 +107,10 @@ const struct js_file *js_load_file(JSContext *ctx, const char *path)
         return file;
     }
     if (t->script->sealed) {
-        js_throw(ctx, "cannot open '%s': it was not opened when the script was first run (the "
-                      "init code must open the same files in every virtual user)", path);
+        js_throw(ctx,
+                 "cannot open '%s': it was not opened when the script was first run (the "
+                 "init code must open the same files in every virtual user)",
+                 path);
         return NULL;
     }
     if (fs_read(path, MAX_FILE_BYTES, &text, &err)) {
@@ -144,7 +150,8 @@ static JSValue compile_commonjs(JSContext *ctx, const struct js_file *file, cons
 }
 
 // A module value, or undefined for CommonJS (then its bytecode is in t->commonjs).
-static JSValue compile_file(struct script_thread *t, JSContext *ctx, const struct js_file *file, const char *name)
+static JSValue
+compile_file(struct script_thread *t, JSContext *ctx, const struct js_file *file, const char *name)
 {
     size_t n;
     const char *source = source_of(file, &n);
@@ -260,9 +267,9 @@ static JSValue evaluate_commonjs(JSContext *ctx, const char *name)
         module = JS_NewObject(ctx);
         JS_SetPropertyStr(ctx, module, "exports", JS_DupValue(ctx, exports));
         JS_SetPropertyStr(ctx, vu->required, name, JS_DupValue(ctx, module));
-        JSValue result = JS_IsException(fn)
-                             ? JS_EXCEPTION
-                             : JS_Call(ctx, fn, exports, 3, (JSValueConst[]){exports, require, module});
+        JSValue result = JS_IsException(fn) ? JS_EXCEPTION
+                                            : JS_Call(ctx, fn, exports, 3,
+                                                      (JSValueConst[]){exports, require, module});
         JS_FreeValue(ctx, fn);
         JS_FreeValue(ctx, require);
         JS_FreeValue(ctx, exports);
@@ -352,8 +359,8 @@ JSValue js_require(JSContext *ctx, JSValueConst self, int argc, JSValueConst *ar
     JSAtom caller = JS_GetScriptOrModuleName(ctx, 1);
     const char *base = caller == JS_ATOM_NULL ? NULL : JS_AtomToCString(ctx, caller);
     const char *specifier = JS_ToCString(ctx, argv[0]);
-    char *name = specifier ? js_resolve_name(ctx, base ? base : vu->thread->script->name, specifier)
-                           : NULL;
+    char *name =
+        specifier ? js_resolve_name(ctx, base ? base : vu->thread->script->name, specifier) : NULL;
     JSValue result = JS_EXCEPTION;
     if (name && js_module_exists(name)) {
         result = JS_GetPropertyStr(ctx, vu->required, name);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// k6/crypto and the part of WebCrypto that needs no keys. Digests are OpenSSL's; MD4 and RIPEMD-160,
-// which OpenSSL 3 keeps in its legacy provider, come from js/legacy_hash.h.
+// k6/crypto and the part of WebCrypto that needs no keys. Digests are OpenSSL's; MD4 and
+// RIPEMD-160, which OpenSSL 3 keeps in its legacy provider, come from js/legacy_hash.h.
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
@@ -103,7 +103,8 @@ static JSValue encode(JSContext *ctx, const unsigned char *p, unsigned n, JSValu
 }
 
 // Text or bytes. The slice must be given to drop_input().
-static bool input(JSContext *ctx, int argc, JSValueConst *argv, int i, struct slice *ret, bool *ret_owned)
+static bool
+input(JSContext *ctx, int argc, JSValueConst *argv, int i, struct slice *ret, bool *ret_owned)
 {
     *ret_owned = false;
     if (i < argc && js_bytes(ctx, argv[i], ret)) {
@@ -221,7 +222,8 @@ static JSValue hasher_digest(JSContext *ctx, JSValueConst self, int argc, JSValu
     return encode(ctx, sum, h->hash->size, argc ? argv[0] : JS_UNDEFINED);
 }
 
-static JSValue create_hasher(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv, int keyed)
+static JSValue
+create_hasher(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv, int keyed)
 {
     const struct hash *hash = hash_argument(ctx, argc ? argv[0] : JS_UNDEFINED);
     struct slice key = {0};
@@ -284,9 +286,9 @@ JSValue js_mod_crypto(JSContext *ctx)
     JSValue object = JS_NewObject(ctx);
 
     for (unsigned i = 0; i < ARRAY_SIZE(hashes); i++) {
-        JS_SetPropertyStr(ctx, object, hashes[i].name,
-                          JS_NewCFunctionMagic(ctx, one_hash, hashes[i].name, 2,
-                                               JS_CFUNC_generic_magic, (int)i));
+        JS_SetPropertyStr(
+            ctx, object, hashes[i].name,
+            JS_NewCFunctionMagic(ctx, one_hash, hashes[i].name, 2, JS_CFUNC_generic_magic, (int)i));
     }
     JS_SetPropertyFunctionList(ctx, object, functions, ARRAY_SIZE(functions));
     return object;
@@ -344,7 +346,8 @@ static JSValue digest_value(JSContext *ctx, int argc, JSValueConst *argv)
     if (argc < 2 || !js_bytes(ctx, argv[1], &bytes)) {
         return JS_ThrowTypeError(ctx, "digest() needs an algorithm and bytes");
     }
-    JSValue name = JS_IsObject(argv[0]) ? JS_GetPropertyStr(ctx, argv[0], "name") : JS_DupValue(ctx, argv[0]);
+    JSValue name =
+        JS_IsObject(argv[0]) ? JS_GetPropertyStr(ctx, argv[0], "name") : JS_DupValue(ctx, argv[0]);
     struct slice text = {0};
     if (!js_slice(ctx, name, &text)) {
         return JS_EXCEPTION;
@@ -377,6 +380,7 @@ JSValue js_webcrypto(JSContext *ctx)
     JS_SetPropertyStr(ctx, crypto, "subtle", subtle);
     JS_SetPropertyStr(ctx, crypto, "getRandomValues",
                       JS_NewCFunction(ctx, get_random_values, "getRandomValues", 1));
-    JS_SetPropertyStr(ctx, crypto, "randomUUID", JS_NewCFunction(ctx, random_uuid, "randomUUID", 0));
+    JS_SetPropertyStr(ctx, crypto, "randomUUID",
+                      JS_NewCFunction(ctx, random_uuid, "randomUUID", 0));
     return crypto;
 }

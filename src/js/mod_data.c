@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// k6/data: SharedArray. The elements are JSON texts in C, one copy for all threads; each read parses
-// one and freezes it. Scripts see a proxy of an empty array.
+// k6/data: SharedArray. The elements are JSON texts in C, one copy for all threads; each read
+// parses one and freezes it. Scripts see a proxy of an empty array.
 #include "js/vu.h"
 
 struct js_shared_array {
@@ -53,7 +53,8 @@ static const struct js_shared_array *array_of(JSContext *ctx, JSValueConst handl
 }
 
 // Is the key an index of the array?
-static bool is_index(JSContext *ctx, JSValueConst key, const struct js_shared_array *a, uint32_t *ret_i)
+static bool
+is_index(JSContext *ctx, JSValueConst key, const struct js_shared_array *a, uint32_t *ret_i)
 {
     const char *text = JS_IsString(key) ? JS_ToCString(ctx, key) : NULL;
     uint64_t n = 0;
@@ -197,8 +198,8 @@ static struct js_shared_array *build(JSContext *ctx, JSValueConst fn)
     a->items = xcalloc((size_t)n + 1, sizeof *a->items);
     for (uint32_t i = 0; i < a->count; i++) {
         JSValue v = JS_GetPropertyUint32(ctx, list, i);
-        JSValue json = JS_IsException(v) ? JS_EXCEPTION
-                                         : JS_JSONStringify(ctx, v, JS_UNDEFINED, JS_UNDEFINED);
+        JSValue json =
+            JS_IsException(v) ? JS_EXCEPTION : JS_JSONStringify(ctx, v, JS_UNDEFINED, JS_UNDEFINED);
         struct slice text = {0};
         JS_FreeValue(ctx, v);
         if (JS_IsException(json) || (JS_IsString(json) && !js_slice(ctx, json, &text))) {

@@ -75,7 +75,8 @@ static JSValue b64encode(JSContext *ctx, JSValueConst self, int argc, JSValueCon
     bool borrowed = argc && js_bytes(ctx, argv[0], &bytes);
 
     if (!borrowed && (argc < 1 || !js_slice(ctx, argv[0], &bytes))) {
-        return argc < 1 ? js_throw(ctx, "b64encode() needs a string or an ArrayBuffer") : JS_EXCEPTION;
+        return argc < 1 ? js_throw(ctx, "b64encode() needs a string or an ArrayBuffer")
+                        : JS_EXCEPTION;
     }
     const char *variant = argc > 1 && !js_is_nullish(argv[1]) ? JS_ToCString(ctx, argv[1]) : NULL;
     js_base64_encode(&out, bytes, variant ? variant : "std");

@@ -26,7 +26,8 @@ static JSValue scenario_get(JSContext *ctx, JSValueConst self, int which)
     const struct script_iteration *it = vu->iteration;
 
     if (vu->phase != JS_ITERATION || !it) {
-        return js_throw(ctx, "getting scenario information outside of the VU context is not supported");
+        return js_throw(ctx,
+                        "getting scenario information outside of the VU context is not supported");
     }
     const struct script_scenario *s = it->scenario;
     const struct engine_view *view = vu->thread->view;
@@ -51,7 +52,8 @@ static const JSCFunctionListEntry scenario_properties[] = {
     JS_CGETSET_MAGIC_DEF2("executor", scenario_get, NULL, EXECUTOR, JS_PROP_ENUMERABLE),
     JS_CGETSET_MAGIC_DEF2("startTime", scenario_get, NULL, START_TIME, JS_PROP_ENUMERABLE),
     JS_CGETSET_MAGIC_DEF2("progress", scenario_get, NULL, PROGRESS, JS_PROP_ENUMERABLE),
-    JS_CGETSET_MAGIC_DEF2("iterationInInstance", scenario_get, NULL, IN_INSTANCE, JS_PROP_ENUMERABLE),
+    JS_CGETSET_MAGIC_DEF2(
+        "iterationInInstance", scenario_get, NULL, IN_INSTANCE, JS_PROP_ENUMERABLE),
     JS_CGETSET_MAGIC_DEF2("iterationInTest", scenario_get, NULL, IN_TEST, JS_PROP_ENUMERABLE),
 };
 
@@ -115,7 +117,8 @@ static int map_get_own(JSContext *ctx, JSPropertyDescriptor *desc, JSValueConst 
     return value != NULL;
 }
 
-static int map_names(JSContext *ctx, JSPropertyEnum **ret_names, uint32_t *ret_count, JSValueConst object)
+static int
+map_names(JSContext *ctx, JSPropertyEnum **ret_names, uint32_t *ret_count, JSValueConst object)
 {
     const struct tagset **map = map_of(js_vu(ctx), object);
     unsigned n = map ? (*map)->count : 0;
@@ -125,7 +128,8 @@ static int map_names(JSContext *ctx, JSPropertyEnum **ret_names, uint32_t *ret_c
         return -1;
     }
     for (unsigned i = 0; i < n; i++) {
-        names[i] = (JSPropertyEnum){.is_enumerable = true, .atom = JS_NewAtom(ctx, (*map)->tags[i].key)};
+        names[i] =
+            (JSPropertyEnum){.is_enumerable = true, .atom = JS_NewAtom(ctx, (*map)->tags[i].key)};
     }
     *ret_names = names;
     *ret_count = n;
@@ -145,8 +149,12 @@ static int map_delete(JSContext *ctx, JSValueConst object, JSAtom name)
     return 1;
 }
 
-static int map_set_property(JSContext *ctx, JSValueConst object, JSAtom name, JSValueConst value,
-                            JSValueConst receiver, int flags)
+static int map_set_property(JSContext *ctx,
+                            JSValueConst object,
+                            JSAtom name,
+                            JSValueConst value,
+                            JSValueConst receiver,
+                            int flags)
 {
     struct script_vu *vu = js_vu(ctx);
     const struct tagset **map = map_of(vu, object);
@@ -177,7 +185,8 @@ static const JSClassExoticMethods map_methods = {
     .delete_property = map_delete,
     .set_property = map_set_property,
 };
-const JSClassDef js_tag_map_class = {"TagMap", .exotic = (JSClassExoticMethods *)(uintptr_t)&map_methods};
+const JSClassDef js_tag_map_class = {"TagMap",
+                                     .exotic = (JSClassExoticMethods *)(uintptr_t)&map_methods};
 
 static JSValue new_map(JSContext *ctx, uintptr_t which)
 {
@@ -218,11 +227,13 @@ static JSValue instance_get(JSContext *ctx, JSValueConst self, int which)
 }
 
 static const JSCFunctionListEntry instance_properties[] = {
-    JS_CGETSET_MAGIC_DEF2("iterationsInterrupted", instance_get, NULL, INTERRUPTED, JS_PROP_ENUMERABLE),
+    JS_CGETSET_MAGIC_DEF2(
+        "iterationsInterrupted", instance_get, NULL, INTERRUPTED, JS_PROP_ENUMERABLE),
     JS_CGETSET_MAGIC_DEF2("iterationsCompleted", instance_get, NULL, COMPLETED, JS_PROP_ENUMERABLE),
     JS_CGETSET_MAGIC_DEF2("vusActive", instance_get, NULL, ACTIVE, JS_PROP_ENUMERABLE),
     JS_CGETSET_MAGIC_DEF2("vusInitialized", instance_get, NULL, INITIALIZED, JS_PROP_ENUMERABLE),
-    JS_CGETSET_MAGIC_DEF2("currentTestRunDuration", instance_get, NULL, DURATION, JS_PROP_ENUMERABLE),
+    JS_CGETSET_MAGIC_DEF2(
+        "currentTestRunDuration", instance_get, NULL, DURATION, JS_PROP_ENUMERABLE),
 };
 
 // ---- test
@@ -232,7 +243,8 @@ static JSValue test_abort(JSContext *ctx, JSValueConst self, int argc, JSValueCo
     struct script_vu *vu = js_vu(ctx);
     const struct engine_view *view = vu->thread->view;
     const char *reason = argc && !JS_IsUndefined(argv[0]) ? JS_ToCString(ctx, argv[0]) : NULL;
-    CLEANUP_FREE char *text = reason ? xasprintf("test aborted: %s", reason) : xstrdup("test aborted");
+    CLEANUP_FREE char *text =
+        reason ? xasprintf("test aborted: %s", reason) : xstrdup("test aborted");
 
     JS_FreeCString(ctx, reason);
     if (view) {
@@ -248,7 +260,8 @@ static JSValue test_fail(JSContext *ctx, JSValueConst self, int argc, JSValueCon
     const struct engine_view *view = vu->thread->view;
 
     if (vu->phase != JS_ITERATION || !view) {
-        return js_throw(ctx, "marking the test as failed outside of the VU context is not supported");
+        return js_throw(ctx,
+                        "marking the test as failed outside of the VU context is not supported");
     }
     const char *reason = argc && !JS_IsUndefined(argv[0]) ? JS_ToCString(ctx, argv[0]) : NULL;
     CLEANUP_FREE char *text = reason ? xasprintf("test run marked as failed: %s", reason)
@@ -290,7 +303,11 @@ static JSValue test_options(JSContext *ctx, JSValueConst self)
 static const JSCFunctionListEntry test_properties[] = {
     JS_CFUNC_DEF2("abort", 1, test_abort, JS_PROP_ENUMERABLE),
     JS_CFUNC_DEF2("fail", 1, test_fail, JS_PROP_ENUMERABLE),
-    {"options", JS_PROP_ENUMERABLE, JS_DEF_CGETSET, 0, {.getset = {.get = {.getter = test_options}}}},
+    {"options",
+     JS_PROP_ENUMERABLE,
+     JS_DEF_CGETSET,
+     0,
+     {.getset = {.get = {.getter = test_options}}}},
 };
 
 // ---- the module

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "js/http.h"
+#include "net/cookie.h"
 
 // ---- per virtual user
 
@@ -30,7 +31,7 @@ void js_http_vu_free(struct script_vu *vu)
         vu->client = NULL;
     }
     if (vu->jar) {
-        cookie_jar_unref(vu->jar);
+        cookie_jar_free(vu->jar);
         vu->jar = NULL;
     }
 }
@@ -40,8 +41,7 @@ void js_http_iteration_start(struct script_vu *vu)
     const struct script_settings *settings = vu->thread->settings;
 
     if (vu->jar && !(settings && settings->no_cookies_reset)) {
-        cookie_jar_unref(vu->jar);
-        vu->jar = NULL;
+        cookie_jar_reset(vu->jar);
     }
 }
 
@@ -75,7 +75,8 @@ static void warn_failed(const char *error)
 }
 
 // What throw-less calls give for a bad argument: a warning and an empty response.
-static JSValue failed_argument(struct script_vu *vu, struct slice method, JSValueConst url, JSValueConst params)
+static JSValue
+failed_argument(struct script_vu *vu, struct slice method, JSValueConst url, JSValueConst params)
 {
     JSContext *ctx = vu->ctx;
     bool throws = vu->thread->settings->throw_errors;
@@ -111,8 +112,8 @@ static JSValue answer(struct script_vu *vu, struct js_request *r)
     JSValue result;
 
     if (r->status == 0 && r->error_code) {
-        CLEANUP_FREE char *text =
-            xasprintf("%.*s \"%.*s\": %s", (int)r->sent_method.n, r->sent_method.p, (int)r->url.n, r->url.p, r->error);
+        CLEANUP_FREE char *text = xasprintf("%.*s \"%.*s\": %s", (int)r->method.n, r->method.p,
+                                            (int)r->url.n, r->url.p, r->error);
         if (r->throw_errors) {
             result = js_throw(vu->ctx, "%s", text);
             js_request_release(r);
@@ -127,7 +128,11 @@ static JSValue answer(struct script_vu *vu, struct js_request *r)
 
 // ---- one request
 
-static JSValue send_now(struct script_vu *vu, struct slice method, JSValueConst url, JSValueConst body, JSValueConst params)
+static JSValue send_now(struct script_vu *vu,
+                        struct slice method,
+                        JSValueConst url,
+                        JSValueConst body,
+                        JSValueConst params)
 {
     if (!ready(vu)) {
         return JS_EXCEPTION;
@@ -148,13 +153,16 @@ static JSValue send_now(struct script_vu *vu, struct slice method, JSValueConst 
 enum { GET, HEAD, POST, PUT, PATCH, DEL, OPTIONS };
 static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
 
-static JSValue short_call(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv, int which)
+static JSValue
+short_call(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv, int which)
 {
     bool bodyless = which == GET || which == HEAD;
 
     if (bodyless && argc > 2 && js_vu(ctx)->phase != JS_INIT) {
-        js_log_warn(js_vu(ctx), "http.%s() takes two arguments, a URL and params; the others are "
-                                "ignored", which == GET ? "get" : "head");
+        js_log_warn(js_vu(ctx),
+                    "http.%s() takes two arguments, a URL and params; the others are "
+                    "ignored",
+                    which == GET ? "get" : "head");
     }
     return send_now(js_vu(ctx), slice_of(methods[which]), ARG(0), bodyless ? JS_UNDEFINED : ARG(1),
                     bodyless ? ARG(1) : ARG(2));
@@ -167,7 +175,8 @@ static JSValue request(JSContext *ctx, JSValueConst self, int argc, JSValueConst
     if (!js_is_nullish(ARG(0)) && !js_slice(ctx, ARG(0), &method)) {
         return JS_EXCEPTION;
     }
-    JSValue response = send_now(js_vu(ctx), method.n ? method : SLICE("GET"), ARG(1), ARG(2), ARG(3));
+    JSValue response =
+        send_now(js_vu(ctx), method.n ? method : SLICE("GET"), ARG(1), ARG(2), ARG(3));
     js_slice_free(ctx, method);
     return response;
 }
@@ -219,7 +228,8 @@ static int async_finish(struct script_vu *vu, struct js_task *task)
     if (failed) {
         value = JS_GetException(ctx);
     }
-    JSValue done = JS_Call(ctx, failed ? a->reject : a->resolve, JS_UNDEFINED, 1, (JSValueConst *)&value);
+    JSValue done =
+        JS_Call(ctx, failed ? a->reject : a->resolve, JS_UNDEFINED, 1, (JSValueConst *)&value);
     JS_FreeValue(ctx, value);
     JS_FreeValue(ctx, done);
     async_free(vu, a);
@@ -235,7 +245,8 @@ static JSValue async_call(JSContext *ctx, JSValueConst self, int argc, JSValueCo
     if (!ready(vu) || (!js_is_nullish(ARG(0)) && !js_slice(ctx, ARG(0), &method))) {
         return JS_EXCEPTION;
     }
-    struct js_request *r = js_request_new(vu, method.n ? method : SLICE("GET"), ARG(1), ARG(2), ARG(3));
+    struct js_request *r =
+        js_request_new(vu, method.n ? method : SLICE("GET"), ARG(1), ARG(2), ARG(3));
     if (!r) {
         JSValue value = failed_argument(vu, method, ARG(1), ARG(3));
         bool failed = JS_IsException(value);
@@ -267,6 +278,8 @@ static JSValue async_call(JSContext *ctx, JSValueConst self, int argc, JSValueCo
 struct batch {
     struct js_request **requests; // NULL where the arguments were bad
     unsigned count, next;
+    struct co **workers; // NULL where one has ended
+    unsigned worker_count;
     bool cancelled;
     struct co_group group;
 };
@@ -281,6 +294,11 @@ static void batch_main(void *arg)
             b->cancelled = true;
         }
     }
+    for (unsigned i = 0; i < b->worker_count; i++) {
+        if (b->workers[i] == co_self()) {
+            b->workers[i] = NULL;
+        }
+    }
     co_group_done(&b->group);
 }
 
@@ -289,32 +307,38 @@ static int run_batch(struct script_vu *vu, struct batch *b)
 {
     unsigned limit = vu->thread->settings->batch;
     unsigned workers = MIN(b->count, limit ? limit : b->count);
-    CLEANUP_FREE struct co **children = xcalloc(workers + 1, sizeof *children);
+    CLEANUP_FREE struct co **children = xcalloc(workers + 1, sizeof(struct co *));
 
-    b->group.pending = workers;
+    b->group.pending = b->worker_count = workers;
+    b->workers = children;
     for (unsigned i = 0; i < workers; i++) {
         children[i] = co_spawn(vu->thread->loop, batch_main, b, NULL);
     }
     int r = co_group_await(&b->group);
     if (r < 0) {
         b->cancelled = true;
-        // Those that have ended are gone; while one is left, cancelling is all that we may do.
-        js_cancel_children(children, workers, &b->group);
+        for (unsigned i = 0; i < workers; i++) {
+            if (children[i]) {
+                co_cancel(children[i]);
+            }
+        }
         co_group_await_all(&b->group);
     }
     return r;
 }
 
 // An entry: URL, http.url, [method, url, body, params] or {method, url, body, params}.
-static JSValue read_entry(JSContext *ctx, JSValueConst entry, JSValue part[4])
+static void read_entry(JSContext *ctx, JSValueConst entry, JSValue part[4])
 {
     struct script_vu *vu = js_vu(ctx);
-    static const enum js_atom names[] = {JS_ATOM_ID_method, JS_ATOM_ID_url, JS_ATOM_ID_body, JS_ATOM_ID_params};
+    static const enum js_atom names[] = {JS_ATOM_ID_method, JS_ATOM_ID_url, JS_ATOM_ID_body,
+                                         JS_ATOM_ID_params};
 
     for (unsigned i = 0; i < 4; i++) {
         part[i] = JS_UNDEFINED;
     }
-    JSValue name = JS_IsObject(entry) ? JS_GetProperty(ctx, entry, JS_ATOM_OF(vu, name)) : JS_UNDEFINED;
+    JSValue name =
+        JS_IsObject(entry) ? JS_GetProperty(ctx, entry, JS_ATOM_OF(vu, name)) : JS_UNDEFINED;
     bool is_url = JS_IsString(name) && !JS_IsArray(entry);
     JS_FreeValue(ctx, name);
     if (JS_IsArray(entry)) {
@@ -345,7 +369,6 @@ static JSValue read_entry(JSContext *ctx, JSValueConst entry, JSValue part[4])
     } else {
         part[1] = JS_DupValue(ctx, entry);
     }
-    return JS_UNDEFINED;
 }
 
 struct batch_arg {
@@ -369,7 +392,8 @@ static int batch_entry(void *arg, JSContext *ctx, struct slice key, JSValueConst
     if (!js_is_nullish(part[0]) && !js_slice(ctx, part[0], &method)) {
         return -1;
     }
-    struct js_request *r = js_request_new(vu, method.n ? method : SLICE("GET"), part[1], part[2], part[3]);
+    struct js_request *r =
+        js_request_new(vu, method.n ? method : SLICE("GET"), part[1], part[2], part[3]);
     int result = 0;
     if (!r) {
         JSValue failed = failed_argument(vu, method, part[1], part[3]);
@@ -377,7 +401,7 @@ static int batch_entry(void *arg, JSContext *ctx, struct slice key, JSValueConst
         if (JS_IsException(failed)) {
             result = -1;
         } else {
-            JS_SetPropertyStr(ctx, a->results, strbuf_str(&(struct strbuf){(char *)(uintptr_t)key.p, key.n, 0}), failed);
+            JS_SetPropertyStr(ctx, a->results, key.p, failed);
         }
     }
     js_slice_free(ctx, method);
@@ -462,8 +486,9 @@ static bool read_range(JSContext *ctx, JSValueConst v, int *ret_min, int *ret_ma
         return false;
     }
     JSValue low = JS_GetPropertyStr(ctx, v, "min"), high = JS_GetPropertyStr(ctx, v, "max");
-    bool good = JS_IsNumber(low) && JS_IsNumber(high) && !JS_ToFloat64(ctx, &min, low) && !JS_ToFloat64(ctx, &max, high) &&
-                min == (double)(int)min && max == (double)(int)max;
+    bool good = JS_IsNumber(low) && JS_IsNumber(high) && !JS_ToFloat64(ctx, &min, low) &&
+                !JS_ToFloat64(ctx, &max, high) && min == (double)(int)min &&
+                max == (double)(int)max;
     if (good) {
         *ret_min = (int)min;
         *ret_max = (int)max;
@@ -482,8 +507,10 @@ static JSValue expected_statuses(JSContext *ctx, JSValueConst self, int argc, JS
     for (int i = 0; i < argc; i++) {
         if (!read_range(ctx, argv[i], &e->ranges[i].min, &e->ranges[i].max)) {
             free(e);
-            return js_throw(ctx, "argument number %d to expectedStatuses was neither an integer nor an "
-                                 "object like {min:100, max:329}", i + 1);
+            return js_throw(ctx,
+                            "argument number %d to expectedStatuses was neither an integer nor an "
+                            "object like {min:100, max:329}",
+                            i + 1);
         }
         e->count++;
     }
@@ -494,7 +521,8 @@ static JSValue expected_statuses(JSContext *ctx, JSValueConst self, int argc, JS
     return object;
 }
 
-static JSValue set_response_callback(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv)
+static JSValue
+set_response_callback(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv)
 {
     struct js_http *h = js_http_of(js_vu(ctx));
 
@@ -552,7 +580,7 @@ static JSValue cookie_jar(JSContext *ctx, JSValueConst self, int argc, JSValueCo
     if (!ready(vu)) {
         return JS_EXCEPTION;
     }
-    return js_jar_wrap(ctx, vu->jar);
+    return js_jar_of_vu(ctx);
 }
 
 #define STRING(name, value) JS_PROP_STRING_DEF(name, value, JS_PROP_C_W_E)
@@ -597,7 +625,8 @@ JSValue js_mod_http(JSContext *ctx)
     JSValue object = JS_NewObject(ctx);
 
     JS_SetPropertyFunctionList(ctx, object, entries, ARRAY_SIZE(entries));
-    JS_SetPropertyStr(ctx, object, "CookieJar",
-                      JS_NewCFunction2(ctx, js_jar_construct, "CookieJar", 0, JS_CFUNC_constructor, 0));
+    JS_SetPropertyStr(
+        ctx, object, "CookieJar",
+        JS_NewCFunction2(ctx, js_jar_construct, "CookieJar", 0, JS_CFUNC_constructor, 0));
     return object;
 }

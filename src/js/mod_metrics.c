@@ -6,7 +6,8 @@
 
 const JSClassDef js_metric_class = {"Metric"};
 
-static JSValue construct(JSContext *ctx, JSValueConst target, int argc, JSValueConst *argv, int type)
+static JSValue
+construct(JSContext *ctx, JSValueConst target, int argc, JSValueConst *argv, int type)
 {
     struct script_vu *vu = js_vu(ctx);
     const struct metric *m;
@@ -37,7 +38,8 @@ static JSValue construct(JSContext *ctx, JSValueConst target, int argc, JSValueC
     JS_FreeValue(ctx, proto);
     if (!JS_IsException(self)) {
         JS_SetOpaque(self, (void *)(uintptr_t)m);
-        JS_DefinePropertyValueStr(ctx, self, "name", JS_NewString(ctx, m->name), JS_PROP_ENUMERABLE);
+        JS_DefinePropertyValueStr(ctx, self, "name", JS_NewString(ctx, m->name),
+                                  JS_PROP_ENUMERABLE);
     }
     return self;
 }
@@ -74,11 +76,15 @@ static JSValue metric_add(JSContext *ctx, JSValueConst self, int argc, JSValueCo
             js_format_value(ctx, &text, argv[0]);
         }
         if (t->settings->throw_errors) {
-            return js_throw(ctx, "'%s' is an invalid value for metric '%s', a number or a boolean "
-                                 "value is expected", argc ? strbuf_str(&text) : "undefined", m->name);
+            return js_throw(ctx,
+                            "'%s' is an invalid value for metric '%s', a number or a boolean "
+                            "value is expected",
+                            argc ? strbuf_str(&text) : "undefined", m->name);
         }
-        js_log_warn(vu, "'%s' is an invalid value for metric '%s', a number or a boolean value is "
-                        "expected", argc ? strbuf_str(&text) : "undefined", m->name);
+        js_log_warn(vu,
+                    "'%s' is an invalid value for metric '%s', a number or a boolean value is "
+                    "expected",
+                    argc ? strbuf_str(&text) : "undefined", m->name);
         return JS_FALSE;
     }
     const struct tagset *tags = argc > 1 ? js_tags_of(vu, vu->tags, argv[1]) : vu->tags;

@@ -8,8 +8,9 @@
 
 struct js_function {
     const char *name;
-    // `args`: JSON array of the arguments. 0 and the result as JSON in ret_json (empty = undefined),
-    // or a code with err, which becomes an exception. In a virtual user's coroutine; may suspend.
+    // `args`: JSON array of the arguments. 0 and the result as JSON in ret_json (empty =
+    // undefined), or a code with err, which becomes an exception. In a virtual user's coroutine;
+    // may suspend.
     int (*call)(void *arg, const char *args, struct strbuf *ret_json, struct err *err);
 };
 

@@ -48,8 +48,8 @@ bool js_module_exists(const char *name)
 }
 
 // Calls a lent function: `data` holds the numbers of module and function.
-static JSValue
-call_lent(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv, int magic, JSValueConst *data)
+static JSValue call_lent(
+    JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv, int magic, JSValueConst *data)
 {
     struct script_vu *vu = js_vu(ctx);
     CLEANUP(strbuf_fini) struct strbuf result = STRBUF_NULL;

@@ -57,7 +57,8 @@ void qx_state_fini(JSContext *ctx, struct qx_state *s)
 {
     struct list_head *el, *next;
 
-    list_for_each_safe (el, next, jobs_of(s)) {
+    list_for_each_safe(el, next, jobs_of(s))
+    {
         JSJobEntry *e = list_entry(el, JSJobEntry, link);
         for (int i = 0; i < e->argc; i++) {
             JS_FreeValue(ctx, e->argv[i]);
@@ -177,8 +178,8 @@ static int want_imports(JSContext *ctx, JSModuleDef *m)
     for (int i = 0; i < m->import_entries_count; i++) {
         JSImportEntry *e = &m->import_entries[i];
         JSModuleDef *from = m->req_module_entries[e->req_module_idx].module;
-        if (NATIVE(e->req_module_idx) && (e->import_name == JS_ATOM__star_
-                                              ? native_want_all(ctx, from)
+        if (NATIVE(e->req_module_idx) &&
+            (e->import_name == JS_ATOM__star_ ? native_want_all(ctx, from)
                                               : native_want(ctx, from, e->import_name))) {
             return -1;
         }
@@ -237,12 +238,14 @@ struct qx_plan *qx_plan_new(JSContext *template_ctx, JSValueConst root)
     struct list_head *el;
     int count = 0;
 
-    list_for_each (el, &template_ctx->loaded_modules) {
+    list_for_each(el, &template_ctx->loaded_modules)
+    {
         count++;
     }
     p->modules = calloc(count + 1, sizeof *p->modules);
     p->ctx = template_ctx;
-    list_for_each (el, &template_ctx->loaded_modules) {
+    list_for_each(el, &template_ctx->loaded_modules)
+    {
         JSModuleDef *m = list_entry(el, JSModuleDef, link);
         if (m->init_func) {
             continue;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What we need of QuickJS-ng's inside: the interpreter state of a coroutine, heap limits per virtual
-// user, modules whose compiled form is shared by contexts, objects of premade shape.
+// What we need of QuickJS-ng's inside: the interpreter state of a coroutine, heap limits per
+// virtual user, modules whose compiled form is shared by contexts, objects of premade shape.
 // Everything on the runtime's thread.
 #pragma once
 

@@ -80,17 +80,14 @@ static int poll_interrupt(JSRuntime *rt, void *opaque)
     nsec_t slice = t->settings && t->settings->time_slice ? t->settings->time_slice : DEFAULT_SLICE;
     if (vu->slice_start == 0) {
         vu->slice_start = now;
-    } else if (now - vu->slice_start > slice && JS_AWAIT(vu, co_yield()) < 0) {
+    } else if (now - vu->slice_start > slice && JS_AWAIT(vu, co_yield ()) < 0) {
         vu->interrupted = true;
     }
     return vu->interrupted;
 }
 
-static void track_rejection(JSContext *ctx,
-                            JSValueConst promise,
-                            JSValueConst reason,
-                            bool is_handled,
-                            void *opaque)
+static void track_rejection(
+    JSContext *ctx, JSValueConst promise, JSValueConst reason, bool is_handled, void *opaque)
 {
     struct script_vu *vu = js_vu(ctx);
 

@@ -134,9 +134,9 @@ static int thread_new(struct script *s,
     if (shard) {
         t->run_tags = tagset_empty(shard_tags(shard));
         for (unsigned i = 0; i < settings->tag_count; i++) {
-            t->run_tags = tagset_with(shard_tags(shard), t->run_tags,
-                                      slice_of(settings->tags[i].key),
-                                      slice_of(settings->tags[i].value));
+            t->run_tags =
+                tagset_with(shard_tags(shard), t->run_tags, slice_of(settings->tags[i].key),
+                            slice_of(settings->tags[i].value));
         }
     }
     if (js_loader_compile(t)) {
@@ -242,7 +242,8 @@ static int note_export(void *arg, JSContext *ctx, struct slice key, JSValueConst
 static int note_exports(struct script *s, struct script_vu *vu, struct err *err)
 {
     JSContext *ctx = vu->ctx;
-    JSValue exports = vu->root ? JS_GetModuleNamespace(ctx, vu->root) : JS_DupValue(ctx, vu->exports);
+    JSValue exports =
+        vu->root ? JS_GetModuleNamespace(ctx, vu->root) : JS_DupValue(ctx, vu->exports);
     struct slice text = SLICE("{}");
     int r = 0;
 
@@ -252,8 +253,9 @@ static int note_exports(struct script *s, struct script_vu *vu, struct err *err)
         return 0;
     }
     JSValue options = JS_GetPropertyStr(ctx, exports, "options");
-    JSValue json = js_is_nullish(options) ? JS_UNDEFINED
-                                          : JS_JSONStringify(ctx, options, JS_UNDEFINED, JS_UNDEFINED);
+    JSValue json = js_is_nullish(options)
+                       ? JS_UNDEFINED
+                       : JS_JSONStringify(ctx, options, JS_UNDEFINED, JS_UNDEFINED);
     if (JS_IsException(json) || js_each_property(ctx, exports, note_export, s)) {
         r = js_exception_to_err(ctx, JS_GetException(ctx), err);
     } else if (JS_IsString(json) && js_slice(ctx, json, &text)) {
@@ -284,7 +286,8 @@ static void open_in_coroutine(void *arg)
     loop_stop(o->thread->loop);
 }
 
-static int script_open(const struct script_source *source, struct script **ret_script, struct err *err)
+static int
+script_open(const struct script_source *source, struct script **ret_script, struct err *err)
 {
     struct script *s = XNEW(struct script);
     struct opening o = {.script = s, .err = err};

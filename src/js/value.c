@@ -119,7 +119,8 @@ int js_each_property(JSContext *ctx,
     uint32_t count;
     int result = 0;
 
-    if (JS_GetOwnPropertyNames(ctx, &names, &count, object, JS_GPN_STRING_MASK | JS_GPN_ENUM_ONLY)) {
+    if (JS_GetOwnPropertyNames(ctx, &names, &count, object,
+                               JS_GPN_STRING_MASK | JS_GPN_ENUM_ONLY)) {
         return -1;
     }
     for (uint32_t i = 0; i < count && !result; i++) {
@@ -183,8 +184,9 @@ static int add_tag(void *arg, JSContext *ctx, struct slice key, JSValueConst val
 
     if (!js_tag_text(ctx, value, &text)) {
         if (!JS_HasException(ctx)) {
-            JS_ThrowTypeError(ctx, "invalid value for tag '%.*s': only String, Boolean and Number "
-                                   "types are accepted",
+            JS_ThrowTypeError(ctx,
+                              "invalid value for tag '%.*s': only String, Boolean and Number "
+                              "types are accepted",
                               (int)MIN(key.n, 100u), key.p);
         }
         return -1;
@@ -247,7 +249,8 @@ static int add_member(void *arg, JSContext *ctx, struct slice key, JSValueConst 
     return js_setup_json(ctx, a->out, value, a->depth + 1, a->err) ? 0 : 1;
 }
 
-static bool add_elements(JSContext *ctx, struct strbuf *out, JSValueConst v, int depth, struct err *err)
+static bool
+add_elements(JSContext *ctx, struct strbuf *out, JSValueConst v, int depth, struct err *err)
 {
     int64_t n;
     bool good = JS_GetLength(ctx, v, &n) == 0;
@@ -285,12 +288,14 @@ bool js_setup_json(JSContext *ctx, struct strbuf *out, JSValueConst v, int depth
     double number;
 
     if (depth > 1000) {
-        err_set(err, SCRIPT_THREW, "error marshaling setup() data to JSON: it is nested too deeply");
+        err_set(err, SCRIPT_THREW,
+                "error marshaling setup() data to JSON: it is nested too deeply");
         return false;
     }
     if (JS_IsFunction(ctx, v)) {
-        err_set(err, SCRIPT_THREW, "error marshaling setup() data to JSON: functions cannot be "
-                                   "handed to other virtual users");
+        err_set(err, SCRIPT_THREW,
+                "error marshaling setup() data to JSON: functions cannot be "
+                "handed to other virtual users");
         return false;
     }
     if (JS_IsNumber(v) && (JS_ToFloat64(ctx, &number, v), !isfinite(number))) {

@@ -8,8 +8,8 @@
 
 // ---- tags
 
-static const struct tagset *
-with_system(struct script_vu *vu, const struct tagset *t, unsigned bit, const char *key, struct slice value)
+static const struct tagset *with_system(
+    struct script_vu *vu, const struct tagset *t, unsigned bit, const char *key, struct slice value)
 {
     if (!(vu->thread->settings->system_tags & bit)) {
         return t;
@@ -239,9 +239,9 @@ void js_vu_interrupt(struct script_vu *vu)
 static JSValue setup_data(struct script_vu *vu)
 {
     if (JS_IsUninitialized(vu->data)) {
-        vu->data = vu->data_json ? JS_ParseJSON(vu->ctx, vu->data_json, strlen(vu->data_json),
-                                                "setup data")
-                                 : JS_UNDEFINED;
+        vu->data = vu->data_json
+                       ? JS_ParseJSON(vu->ctx, vu->data_json, strlen(vu->data_json), "setup data")
+                       : JS_UNDEFINED;
     }
     return JS_DupValue(vu->ctx, vu->data);
 }
@@ -249,9 +249,8 @@ static JSValue setup_data(struct script_vu *vu)
 static void log_exception(struct script_vu *vu, const struct strbuf *text)
 {
     const struct script_scenario *scenario = vu->iteration->scenario;
-    struct log_field fields[] = {{"executor", scenario->executor},
-                                 {"scenario", scenario->name},
-                                 {"source", "stacktrace"}};
+    struct log_field fields[] = {
+        {"executor", scenario->executor}, {"scenario", scenario->name}, {"source", "stacktrace"}};
 
     log_write(LOG_ERROR, strbuf_str(text), fields, ARRAY_SIZE(fields));
 }
@@ -286,10 +285,10 @@ enum script_result js_vu_iterate(struct script_vu *vu, const struct script_itera
     start_iteration(vu, iteration);
     JSValue fn = js_vu_export(vu, iteration->scenario->exec);
     JSValue data = setup_data(vu);
-    JSValue result = JS_IsFunction(ctx, fn)
-                         ? JS_Call(ctx, fn, JS_UNDEFINED, 1, (JSValueConst *)&data)
-                         : js_throw(ctx, "function '%s' not found in exports",
-                                    iteration->scenario->exec);
+    JSValue result =
+        JS_IsFunction(ctx, fn)
+            ? JS_Call(ctx, fn, JS_UNDEFINED, 1, (JSValueConst *)&data)
+            : js_throw(ctx, "function '%s' not found in exports", iteration->scenario->exec);
     JS_FreeValue(ctx, data);
     JS_FreeValue(ctx, fn);
     result = js_vu_run_to_end(vu, result);
@@ -307,11 +306,8 @@ enum script_result js_vu_iterate(struct script_vu *vu, const struct script_itera
 // ---- hooks
 
 // Calls the exported function. *ret_value on success; on failure err.
-static enum script_result call_hook(struct script_vu *vu,
-                                    const char *name,
-                                    JSValue argument,
-                                    JSValue *ret_value,
-                                    struct err *err)
+static enum script_result call_hook(
+    struct script_vu *vu, const char *name, JSValue argument, JSValue *ret_value, struct err *err)
 {
     CLEANUP(strbuf_fini) struct strbuf text = STRBUF_NULL;
     JSContext *ctx = vu->ctx;
@@ -332,7 +328,10 @@ static enum script_result call_hook(struct script_vu *vu,
         while (text.n && text.p[text.n - 1] == '\n') {
             text.p[--text.n] = 0;
         }
-        err_set(err, (int)how, "%s", text.n ? text.p : how == SCRIPT_ABORTED ? "test aborted" : "interrupted");
+        err_set(err, (int)how, "%s",
+                text.n                  ? text.p
+                : how == SCRIPT_ABORTED ? "test aborted"
+                                        : "interrupted");
     }
     *ret_value = result;
     return how;
@@ -352,7 +351,8 @@ enum script_result js_vu_setup(struct script_vu *vu, struct strbuf *ret_json, st
     hook_tags(vu, "::setup");
     begin(vu, JS_SETUP);
     enum script_result how = call_hook(vu, "setup", JS_UNDEFINED, &value, err);
-    if (how == SCRIPT_OK && !JS_IsUndefined(value) && !js_setup_json(vu->ctx, ret_json, value, 0, err)) {
+    if (how == SCRIPT_OK && !JS_IsUndefined(value) &&
+        !js_setup_json(vu->ctx, ret_json, value, 0, err)) {
         how = SCRIPT_THREW;
     }
     JS_FreeValue(vu->ctx, value);
@@ -413,10 +413,8 @@ static int add_summary_file(void *arg, JSContext *ctx, struct slice key, JSValue
     return r ? -1 : 0;
 }
 
-enum script_result js_vu_summary(struct script_vu *vu,
-                                 const char *data_json,
-                                 struct strbuf *ret_json,
-                                 struct err *err)
+enum script_result
+js_vu_summary(struct script_vu *vu, const char *data_json, struct strbuf *ret_json, struct err *err)
 {
     struct summary_files files = {ret_json, false};
     JSValue value;

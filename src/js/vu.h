@@ -37,45 +37,46 @@ struct js_shared_array; // mod_data.c
 
 // Compiled script, shared by threads. After open() everything but `arrays` is constant.
 struct script {
-    char *path;          // absolute, or "-"
-    char *name;          // "file:///…"
-    char *folder;        // of the script; of the process for "-"
-    char **env;          // "NAME=value", NULL-terminated
-    struct map files;    // path → struct js_file
-    bool sealed;         // open() is over: no more files
-    struct map arrays;   // SharedArray name → struct js_shared_array
+    char *path;           // absolute, or "-"
+    char *name;           // "file:///…"
+    char *folder;         // of the script; of the process for "-"
+    char **env;           // "NAME=value", NULL-terminated
+    struct map files;     // path → struct js_file
+    bool sealed;          // open() is over: no more files
+    struct map arrays;    // SharedArray name → struct js_shared_array
     pthread_mutex_t lock; // of arrays
-    struct map exports;  // names of callable exports → non-NULL
-    char *options;       // JSON
+    struct map exports;   // names of callable exports → non-NULL
+    char *options;        // JSON
     struct metric_registry *registry;
     uint64_t seed;
 };
 
 // Names used often, interned once per thread.
 #define JS_ATOMS(X)                                                                                \
-    X(auth) X(body) X(compression) X(cookies) X(done) X(headers) X(jar) X(length) X(message)       \
-    X(method) X(name) X(params) X(redirects) X(replace) X(responseCallback) X(responseType)        \
-    X(stack) X(tags) X(throw) X(timeout) X(toString) X(url) X(value)
+    X(auth)                                                                                        \
+    X(body) X(compression) X(cookies) X(done) X(headers) X(jar) X(length) X(message) X(method)     \
+        X(name) X(params) X(redirects) X(replace) X(responseCallback) X(responseType) X(stack)     \
+            X(tags) X(throw) X(timeout) X(toString) X(url) X(value)
 
 enum js_atom {
 #define X(name) JS_ATOM_ID_##name,
     JS_ATOMS(X)
 #undef X
-    JS_ATOM_N_
+        JS_ATOM_N_
 };
 
 struct script_thread {
     struct script *script;
     const struct script_settings *settings; // NULL while opening
     struct loop *loop;
-    struct shard *shard;             // NULL while opening
-    const struct engine_view *view;  // NULL while opening
+    struct shard *shard;            // NULL while opening
+    const struct engine_view *view; // NULL while opening
     JSRuntime *rt;
-    JSContext *model;      // compiles and never runs; owns the shared bytecode
-    struct qx_plan *plan;  // NULL when the script is CommonJS
-    struct map commonjs;   // path → JSValue * of the compiled wrapper
+    JSContext *model;     // compiles and never runs; owns the shared bytecode
+    struct qx_plan *plan; // NULL when the script is CommonJS
+    struct map commonjs;  // path → JSValue * of the compiled wrapper
     JSAtom atoms[JS_ATOM_N_];
-    JSAtom *env_names;     // of script->env
+    JSAtom *env_names; // of script->env
     JSValue *env_values;
     unsigned env_count;
     struct script_vu *current; // entered, NULL = none
@@ -113,20 +114,20 @@ struct script_vu {
     JSContext *ctx;
     struct qx_state state;
     size_t heap_at_enter;
-    int64_t heap;          // bytes charged to this VU
-    nsec_t slice_start;    // of the JS that runs without having suspended
-    bool interrupted;      // must unwind
-    bool aborted;          // by exec.test.abort()
+    int64_t heap;       // bytes charged to this VU
+    nsec_t slice_start; // of the JS that runs without having suspended
+    bool interrupted;   // must unwind
+    bool aborted;       // by exec.test.abort()
     enum js_phase phase;
     uint64_t id, id_in_test;
 
-    JSModuleDef *root;     // NULL when CommonJS
-    JSValue exports;       // module.exports of a CommonJS script
-    JSValue required;      // path → module object
-    JSValue env;           // __ENV
-    JSValue data;          // parsed setup data; JS_UNINITIALIZED until used
+    JSModuleDef *root; // NULL when CommonJS
+    JSValue exports;   // module.exports of a CommonJS script
+    JSValue required;  // path → module object
+    JSValue env;       // __ENV
+    JSValue data;      // parsed setup data; JS_UNINITIALIZED until used
     char *data_json;
-    JSValue rejected;      // reason of the first unhandled rejection, JS_UNINITIALIZED = none
+    JSValue rejected; // reason of the first unhandled rejection, JS_UNINITIALIZED = none
     JSValue rejected_promise;
     bool uncaught_in_promise; // what run_jobs() threw was such a reason
 
@@ -273,7 +274,8 @@ bool js_bytes(JSContext *ctx, JSValueConst v, struct slice *ret_bytes);
 JSValue js_string_of_bytes(JSContext *ctx, struct slice bytes);
 JSValue js_string(JSContext *ctx, struct slice text);
 // Walks own enumerable string keys; stops when fn returns non-zero, which is returned.
-int js_each_property(JSContext *ctx, JSValueConst object,
+int js_each_property(JSContext *ctx,
+                     JSValueConst object,
                      int (*fn)(void *arg, JSContext *ctx, struct slice key, JSValueConst value),
                      void *arg);
 // Duration option: number of ms or Go's text. False with an exception.
@@ -281,8 +283,7 @@ bool js_duration(JSContext *ctx, JSValueConst v, nsec_t *ret_duration);
 // Tag value: string, number or boolean. False with no exception if it is none of them.
 bool js_tag_text(JSContext *ctx, JSValueConst v, struct slice *ret_text);
 // `tags` object on top of `base`; NULL with an exception.
-const struct tagset *
-js_tags_of(struct script_vu *vu, const struct tagset *base, JSValueConst tags);
+const struct tagset *js_tags_of(struct script_vu *vu, const struct tagset *base, JSValueConst tags);
 // JSON of setup()'s result as k6 makes it. False with err.
 bool js_setup_json(JSContext *ctx, struct strbuf *out, JSValueConst v, int depth, struct err *err);
 bool js_is_nullish(JSValueConst v);

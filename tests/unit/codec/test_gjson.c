@@ -68,18 +68,19 @@ START_TEST(selects_by_path)
         CLEANUP(arena_fini) struct arena scratch = ARENA_NULL;
         struct slice got = gjson_get(slice_of(DOC), slice_of(cases[i].path), &scratch);
         bool same = cases[i].result ? slice_eqs(got, cases[i].result) : got.p == NULL;
-        ck_assert_msg(same, "'%s': %.*s, expected %s", cases[i].path, (int)got.n, got.p ? got.p : "-",
-                      cases[i].result ? cases[i].result : "nothing");
+        ck_assert_msg(same, "'%s': %.*s, expected %s", cases[i].path, (int)got.n,
+                      got.p ? got.p : "-", cases[i].result ? cases[i].result : "nothing");
     }
 }
 END_TEST
 
 START_TEST(knows_json)
 {
-    static const char *const good[] = {"0", "-1.5e+3", " [ ] ", "{\"a\":[1,{}]}", "\"\\u00e9\\n\"", "null", "true"};
-    static const char *const bad[] = {"",      "01",   "1.",    "-",      "[1,]",  "{\"a\"}", "{a:1}",
-                                      "\"\\x\"", "\"\\u12\"", "tru", "[1 2]", "1 2",   "\"a",     "[",
-                                      "\"\x01\"", "{\"a\":1,}"};
+    static const char *const good[] = {
+        "0", "-1.5e+3", " [ ] ", "{\"a\":[1,{}]}", "\"\\u00e9\\n\"", "null", "true"};
+    static const char *const bad[] = {
+        "",          "01",  "1.",    "-",   "[1,]", "{\"a\"}", "{a:1}",    "\"\\x\"",
+        "\"\\u12\"", "tru", "[1 2]", "1 2", "\"a",  "[",       "\"\x01\"", "{\"a\":1,}"};
 
     for (unsigned i = 0; i < ARRAY_SIZE(good); i++) {
         ck_assert_msg(gjson_valid(slice_of(good[i])), "%s", good[i]);

@@ -151,7 +151,8 @@ static void go(struct run *r, const char *text)
     r->settings.net = &r->net;
     r->settings.user_agent = "test";
     r->settings.system_tags = ~0u & ~(SYSTEM_TAG_BIT(VU) | SYSTEM_TAG_BIT(ITER));
-    r->scenario = (struct script_scenario){.name = "default", .executor = "test", .exec = "default"};
+    r->scenario =
+        (struct script_scenario){.name = "default", .executor = "test", .exec = "default"};
     r->shard = shard_new(r->registry, NULL, 0);
     r->loop = loop_new();
     ck_assert_msg(r->ops->thread_new(r->script, &r->settings, r->loop, r->shard, &view, &r->thread,
@@ -175,8 +176,8 @@ static void go(struct run *r, const char *text)
     r->log = log;
 }
 
-#define LOGGED(run, text)    ck_assert_msg(strstr((run)->log, text), "%.3000s", (run)->log)
-#define UNLOGGED(run, text)  ck_assert_msg(!strstr((run)->log, text), "%.3000s", (run)->log)
+#define LOGGED(run, text)   ck_assert_msg(strstr((run)->log, text), "%.3000s", (run)->log)
+#define UNLOGGED(run, text) ck_assert_msg(!strstr((run)->log, text), "%.3000s", (run)->log)
 
 START_TEST(shows_values_as_k6_does)
 {
@@ -237,8 +238,8 @@ START_TEST(fails_for_unhandled_rejections)
 }
 END_TEST
 
-// Interpreter state belongs to a coroutine: exceptions, stacks, jobs and generators of many VUs that
-// suspend inside of each other's calls must not mix.
+// Interpreter state belongs to a coroutine: exceptions, stacks, jobs and generators of many VUs
+// that suspend inside of each other's calls must not mix.
 START_TEST(keeps_the_state_of_suspended_users_apart)
 {
     struct run r = {.vus = 20, .iterations = 5};
@@ -320,7 +321,8 @@ START_TEST(says_where_init_code_fails)
     } cases[] = {
         {"export default function () {\n  const a = [1, 2;\n}", "script.js:2:"},
         {"throw new Error('cannot start');", "cannot start"},
-        {"import x from 'k6/nothing';\nexport default function () {}", "unknown module: k6/nothing"},
+        {"import x from 'k6/nothing';\nexport default function () {}",
+         "unknown module: k6/nothing"},
         {"import x from 'lodash';\nexport default function () {}", "lodash"},
         {"import { x } from './not-there.js';", "/tmp/not-there.js"},
         {"import x from 'https://example.com/x.js';", "remote modules are not supported"},
@@ -342,9 +344,10 @@ START_TEST(knows_options_and_functions)
 {
     struct run r = {0};
 
-    ck_assert_int_eq(start(&r, "export const options = { vus: 2, thresholds: { a: ['p(95)<1'] } };\n"
-                               "export const other = 5;\n"
-                               "export function setup() {}\nexport default () => {};"),
+    ck_assert_int_eq(start(&r,
+                           "export const options = { vus: 2, thresholds: { a: ['p(95)<1'] } };\n"
+                           "export const other = 5;\n"
+                           "export function setup() {}\nexport default () => {};"),
                      0);
     ck_assert_str_eq(r.ops->options(r.script), "{\"vus\":2,\"thresholds\":{\"a\":[\"p(95)<1\"]}}");
     ck_assert(r.ops->has_function(r.script, "setup"));
@@ -359,10 +362,11 @@ START_TEST(runs_commonjs)
 {
     struct run r = {.data = "{\"token\":\"abc\"}"};
 
-    go(&r, "const k6 = require('k6');\nconst { Counter } = require('k6/metrics');\n"
-           "const c = new Counter('my_counter');\n"
-           "exports.options = { iterations: 1 };\n"
-           "exports.default = function (data) { c.add(2); console.log(typeof k6.sleep, data.token); };");
+    go(&r,
+       "const k6 = require('k6');\nconst { Counter } = require('k6/metrics');\n"
+       "const c = new Counter('my_counter');\n"
+       "exports.options = { iterations: 1 };\n"
+       "exports.default = function (data) { c.add(2); console.log(typeof k6.sleep, data.token); };");
     LOGGED(&r, "function abc");
     ck_assert_str_eq(r.ops->options(r.script), "{\"iterations\":1}");
     finish(&r);
@@ -381,7 +385,8 @@ static int lend(void *arg, const char *args, struct strbuf *ret_json, struct err
 START_TEST(offers_lent_modules)
 {
     static const struct js_function functions[] = {{"lend", lend}};
-    static const struct js_module_def def = {"plimsoll/test", functions, 1, (void *)(uintptr_t) "A"};
+    static const struct js_module_def def = {"plimsoll/test", functions, 1,
+                                             (void *)(uintptr_t) "A"};
     struct run r = {0};
 
     js_module_register(&def);
@@ -394,8 +399,15 @@ START_TEST(offers_lent_modules)
 }
 END_TEST
 
-UNIT_MAIN("script", shows_values_as_k6_does, logs_what_an_iteration_throws,
-          ends_when_promises_and_timers_have, fails_for_unhandled_rejections,
-          keeps_the_state_of_suspended_users_apart, ends_a_looping_user_and_lets_the_others_run,
-          stops_a_hoarder_at_its_own_limit, says_where_init_code_fails, knows_options_and_functions,
-          runs_commonjs, offers_lent_modules)
+UNIT_MAIN("script",
+          shows_values_as_k6_does,
+          logs_what_an_iteration_throws,
+          ends_when_promises_and_timers_have,
+          fails_for_unhandled_rejections,
+          keeps_the_state_of_suspended_users_apart,
+          ends_a_looping_user_and_lets_the_others_run,
+          stops_a_hoarder_at_its_own_limit,
+          says_where_init_code_fails,
+          knows_options_and_functions,
+          runs_commonjs,
+          offers_lent_modules)
