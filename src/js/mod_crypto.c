@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// k6/crypto and the part of WebCrypto that needs no keys. Digests are OpenSSL's; MD4 and
+// k6/crypto. Digests are OpenSSL's; MD4 and
 // RIPEMD-160, which OpenSSL 3 keeps in its legacy provider, come from js/legacy_hash.h.
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -11,18 +11,17 @@
 
 static const struct hash {
     const char *name, *openssl; // NULL: ours
-    const char *web;            // WebCrypto's name
     unsigned block, size;
 } hashes[] = {
-    {"md4", NULL, NULL, 64, 16},
-    {"md5", "MD5", NULL, 64, 16},
-    {"sha1", "SHA1", "SHA-1", 64, 20},
-    {"sha256", "SHA256", "SHA-256", 64, 32},
-    {"sha384", "SHA384", "SHA-384", 128, 48},
-    {"sha512", "SHA512", "SHA-512", 128, 64},
-    {"sha512_224", "SHA512-224", NULL, 128, 28},
-    {"sha512_256", "SHA512-256", NULL, 128, 32},
-    {"ripemd160", NULL, NULL, 64, 20},
+    {"md4", NULL, 64, 16},
+    {"md5", "MD5", 64, 16},
+    {"sha1", "SHA1", 64, 20},
+    {"sha256", "SHA256", 64, 32},
+    {"sha384", "SHA384", 128, 48},
+    {"sha512", "SHA512", 128, 64},
+    {"sha512_224", "SHA512-224", 128, 28},
+    {"sha512_256", "SHA512-256", 128, 32},
+    {"ripemd160", NULL, 64, 20},
 };
 
 static const struct hash *find_hash(const char *name)
@@ -292,95 +291,4 @@ JSValue js_mod_crypto(JSContext *ctx)
     }
     JS_SetPropertyFunctionList(ctx, object, functions, ARRAY_SIZE(functions));
     return object;
-}
-
-// ---- WebCrypto: digest, getRandomValues, randomUUID
-
-static JSValue get_random_values(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv)
-{
-    struct slice bytes;
-
-    if (argc < 1 || JS_GetTypedArrayType(argv[0]) < 0 || !js_bytes(ctx, argv[0], &bytes)) {
-        return JS_ThrowTypeError(ctx, "getRandomValues() needs an integer typed array");
-    }
-    if (bytes.n > 65536) {
-        return js_throw(ctx, "QuotaExceededError: at most 65536 bytes at once");
-    }
-    rng_system_bytes((void *)(uintptr_t)bytes.p, (unsigned)bytes.n);
-    return JS_DupValue(ctx, argv[0]);
-}
-
-static JSValue random_uuid(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv)
-{
-    unsigned char b[16];
-    char text[40];
-    unsigned at = 0;
-
-    rng_system_bytes(b, sizeof b);
-    b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
-    b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-    for (unsigned i = 0; i < sizeof b; i++) {
-        at += (unsigned)snprintf(text + at, sizeof text - at,
-                                 i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", b[i]);
-    }
-    return JS_NewString(ctx, text);
-}
-
-// A promise of the value, or of the pending exception.
-static JSValue settled(JSContext *ctx, JSValue value)
-{
-    bool failed = JS_IsException(value);
-    JSValue v = failed ? JS_GetException(ctx) : value;
-    JSValue promise = JS_NewSettledPromise(ctx, failed, v);
-
-    JS_FreeValue(ctx, v);
-    return promise;
-}
-
-static JSValue digest_value(JSContext *ctx, int argc, JSValueConst *argv)
-{
-    unsigned char sum[EVP_MAX_MD_SIZE];
-    struct slice bytes;
-    const struct hash *h = NULL;
-
-    if (argc < 2 || !js_bytes(ctx, argv[1], &bytes)) {
-        return JS_ThrowTypeError(ctx, "digest() needs an algorithm and bytes");
-    }
-    JSValue name =
-        JS_IsObject(argv[0]) ? JS_GetPropertyStr(ctx, argv[0], "name") : JS_DupValue(ctx, argv[0]);
-    struct slice text = {0};
-    if (!js_slice(ctx, name, &text)) {
-        return JS_EXCEPTION;
-    }
-    for (unsigned i = 0; i < ARRAY_SIZE(hashes); i++) {
-        if (hashes[i].web && slice_eq_nocase(text, slice_of(hashes[i].web))) {
-            h = &hashes[i];
-        }
-    }
-    js_slice_free(ctx, text);
-    JS_FreeValue(ctx, name);
-    if (!h) {
-        return js_throw(ctx, "NotSupportedError: unsupported digest algorithm");
-    }
-    digest(h, bytes, sum);
-    return JS_NewArrayBufferCopy(ctx, sum, h->size);
-}
-
-static JSValue subtle_digest(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv)
-{
-    return settled(ctx, digest_value(ctx, argc, argv));
-}
-
-JSValue js_webcrypto(JSContext *ctx)
-{
-    JSValue crypto = JS_NewObject(ctx);
-    JSValue subtle = JS_NewObject(ctx);
-
-    JS_SetPropertyStr(ctx, subtle, "digest", JS_NewCFunction(ctx, subtle_digest, "digest", 2));
-    JS_SetPropertyStr(ctx, crypto, "subtle", subtle);
-    JS_SetPropertyStr(ctx, crypto, "getRandomValues",
-                      JS_NewCFunction(ctx, get_random_values, "getRandomValues", 1));
-    JS_SetPropertyStr(ctx, crypto, "randomUUID",
-                      JS_NewCFunction(ctx, random_uuid, "randomUUID", 0));
-    return crypto;
 }

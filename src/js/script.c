@@ -18,7 +18,7 @@ void js_classes_register(JSRuntime *rt)
         [JS_CLS_METRIC] = &js_metric_class,     [JS_CLS_RESPONSE] = &js_response_class,
         [JS_CLS_JAR] = &js_jar_class,           [JS_CLS_SHARED_ARRAY] = &js_shared_array_class,
         [JS_CLS_HASHER] = &js_hasher_class,     [JS_CLS_TAG_MAP] = &js_tag_map_class,
-        [JS_CLS_CALLBACK] = &js_callback_class,
+        [JS_CLS_CALLBACK] = &js_callback_class, [JS_CLS_KEY] = &js_key_class,
     };
 
     // Ids are given out on the main thread by the first runtime, and kept.

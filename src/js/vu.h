@@ -297,12 +297,13 @@ enum js_class_id {
     JS_CLS_HASHER,
     JS_CLS_TAG_MAP,
     JS_CLS_CALLBACK,
+    JS_CLS_KEY,
     JS_CLS_N_
 };
 extern JSClassID js_class[JS_CLS_N_];
 void js_classes_register(JSRuntime *rt);
 extern const JSClassDef js_metric_class, js_response_class, js_jar_class, js_shared_array_class,
-    js_hasher_class, js_tag_map_class, js_callback_class;
+    js_hasher_class, js_tag_map_class, js_callback_class, js_key_class;
 
 // Modules.
 JSValue js_mod_k6(JSContext *ctx);
