@@ -12,6 +12,7 @@
 #include "base/rng.h"
 #include "base/units.h"
 #include "cmd/cmd.h"
+#include "cmd/limit_record.h"
 #include "cmd/limit_show.h"
 #include "js/js.h"
 #include "plan/limit_run.h"
@@ -30,6 +31,7 @@ struct limit_options {
     enum format format;
     bool help;
     struct limit_show show;
+    struct limit_record_dir record;
     struct word_list env;
     struct word_list targets;
     char p99[64]; // threshold expressions, "" = not given
@@ -286,19 +288,20 @@ static int print_help(void)
     return EXIT_CODE_OK;
 }
 
-static int print_result(const struct limit_options *o, const struct limit_run_result *r)
+static void print_json(json_t *object)
 {
-    if (o->format == FORMAT_JSON) {
-        json_t *object = limit_run_json(r, NULL, o->show.target);
-        json_object_set_new(object, "seed", json_integer((json_int_t)o->run.seed));
-        char *text = json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-        puts(text);
-        free(text);
-        json_decref(object);
-    } else {
-        limit_show_text(&o->show, r);
-    }
-    return limit_run_exit(r);
+    char *text = json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+
+    puts(text);
+    free(text);
+}
+
+static void on_event(void *arg, const struct limit_run_event *e)
+{
+    struct limit_options *o = arg;
+
+    limit_show_event(&o->show, e);
+    limit_record_event(&o->record, e);
 }
 
 static int run_search(struct limit_options *o)
@@ -308,9 +311,24 @@ static int run_search(struct limit_options *o)
 
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
+    o->run.event = on_event;
+    o->run.event_arg = o;
+    limit_record_open(&o->record, o->show.target, &o->run);
     int r = limit_run(&o->run, &result, &err);
     limit_show_clear(&o->show);
-    return r ? cmd_fail(&err) : print_result(o, &result);
+    if (r) {
+        limit_record_close(&o->record, NULL, EXIT_CODE_USAGE);
+        return cmd_fail(&err);
+    }
+    json_t *object = limit_run_json(&result, NULL, o->show.target);
+    json_object_set_new(object, "seed", json_integer((json_int_t)o->run.seed));
+    if (o->format == FORMAT_JSON) {
+        print_json(object);
+    } else {
+        limit_show_text(&o->show, &result);
+    }
+    limit_record_close(&o->record, object, limit_run_exit(&result));
+    return limit_run_exit(&result);
 }
 
 int cmd_limit(int argc, char **argv)
@@ -319,6 +337,7 @@ int cmd_limit(int argc, char **argv)
     struct err err = {0};
     int count;
 
+    limit_record_init(&o.record, argc, argv);
     if (opt_parse(SPECS, ARRAY_SIZE(SPECS), argc, argv, read_option, &o, &count, &err)) {
         return cmd_usage("limit", "%s", err.message);
     }
@@ -336,8 +355,6 @@ int cmd_limit(int argc, char **argv)
     o.run.env = o.env.items;
     o.run.allowed_targets = o.targets.items;
     o.run.stop = &stopped;
-    o.run.event = limit_show_event;
-    o.run.event_arg = &o.show;
     set_thresholds(&o);
     CLEANUP_FREE char *script = is_url(argv[0]) ? make_script(argv[0], &o) : NULL;
     o.run.path = argv[0];
