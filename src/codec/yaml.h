@@ -62,6 +62,8 @@ const struct yaml_node *yaml_document(const struct yaml_file *file, unsigned i);
 // The value of `key` in a map; NULL when it is absent or null (which mean the same in manifests).
 // `map` may be NULL or no map.
 const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);
+// As yaml_get(), but a null is found as well.
+const struct yaml_node *yaml_find(const struct yaml_node *map, const char *key);
 // "spec.containers[0].ports[1].name" into buf; "" for a root. Returns buf.
 const char *yaml_path(const struct yaml_node *node, char *buf, unsigned size);
 // Sets err to the place of the node and "path: message"; returns -EINVAL.

@@ -7,18 +7,24 @@
 #include "base/units.h"
 #include "codec/yaml.h"
 
-const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key)
+const struct yaml_node *yaml_find(const struct yaml_node *map, const char *key)
 {
     if (!map || map->type != YAML_MAP) {
         return NULL;
     }
-    YAML_FOREACH(it, map)
-    {
+    YAML_FOREACH (it, map) {
         if (strcmp(it->key, key) == 0) {
-            return it->type == YAML_NULL ? NULL : it;
+            return it;
         }
     }
     return NULL;
+}
+
+const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key)
+{
+    const struct yaml_node *node = yaml_find(map, key);
+
+    return node && node->type != YAML_NULL ? node : NULL;
 }
 
 const char *yaml_path(const struct yaml_node *node, char *buf, unsigned size)

@@ -127,7 +127,7 @@ read_generate(struct kube_reader *r, const struct kube_meta *meta, struct kube_c
     if (!text) {
         return 0;
     }
-    const struct yaml_node *node = yaml_get(meta->annotations_node, "plimsoll.dev/generate");
+    const struct yaml_node *node = yaml_find(meta->annotations_node, "plimsoll.dev/generate");
     if (!config->secret) {
         return yaml_error(node, r->err, "is for a Secret");
     }

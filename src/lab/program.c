@@ -82,10 +82,10 @@ static const char *find_exec(const struct kube_workload *w,
     const char *text = kube_pairs_get(&w->pod.annotations, own);
 
     if (text) {
-        *ret_node = yaml_get(w->pod.annotations_node, own);
+        *ret_node = yaml_find(w->pod.annotations_node, own);
     } else if (only) {
         text = kube_pairs_get(&w->pod.annotations, ANNOTATION "exec");
-        *ret_node = text ? yaml_get(w->pod.annotations_node, ANNOTATION "exec") : c->node;
+        *ret_node = text ? yaml_find(w->pod.annotations_node, ANNOTATION "exec") : c->node;
     } else {
         *ret_node = c->node;
     }
@@ -160,7 +160,7 @@ static int find_user(const struct kube_workload *w,
         return 0;
     }
     if (!entry) {
-        return yaml_error(name ? yaml_get(w->pod.annotations_node, ANNOTATION "user") : c->node,
+        return yaml_error(name ? yaml_find(w->pod.annotations_node, ANNOTATION "user") : c->node,
                           err, "there is no user '%.60s' on this machine", name ? name : "nobody");
     }
     p->uid = entry->pw_uid;

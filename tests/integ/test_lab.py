@@ -499,6 +499,7 @@ GOOD = manifest("web", ["sleep", "1000"], container="""\
      r"images are not run here: give the container a command, or the pod template the annotation 'plimsoll.dev/exec'"),
     ("example.com/x: z", "plimsoll.dev/exce: x", r"m.yaml:\d+:9: spec.template.metadata.annotations.plimsoll.dev/exce: "
      r"unknown annotation, did you mean 'plimsoll.dev/exec'\?"),
+    ("example.com/x: z", "plimsoll.dev/exec: ~", r"m.yaml:\d+:\d+: .*plimsoll.dev/exec: names no program"),
     ("example.com/x: z", "plimsoll.dev/exec: a | b", r"m.yaml:\d+:\d+: .*'\|' needs a shell"),
     ("spec:\n", "spec: [\n", r"m.yaml:\d+:\d+: is not valid YAML"),
     ("  name: web", "  name: web\n  name: web", r"m.yaml:5:3: the key 'name' is here twice \(first in line 4\)"),

@@ -162,6 +162,9 @@ static const struct {
      "memory, ephemeral-storage, hugepages-SIZE or a name with a domain"},
     {"matchLabels: {app: web}", "matchLabels: {app: wbe}",
      "m.yaml:6:33: spec.selector.matchLabels.app: the labels of the template do not have 'app: wbe'"},
+    // A null label is an empty one; fuzzing found that its place was not known.
+    {"matchLabels: {app: web}", "matchLabels: {app: ~}",
+     "m.yaml:6:33: spec.selector.matchLabels.app: the labels of the template do not have 'app: '"},
     {"  selector: {matchLabels: {app: web}}\n", "",
      "m.yaml:5:3: spec.selector: required, but missing"},
     {"kind: Deployment", "kind: Deploymnet",
