@@ -157,7 +157,8 @@ static JSValue body_value(JSContext *ctx, const struct response *p)
 #define PROPERTIES(X)                                                                              \
     X(remote_ip)                                                                                   \
     X(remote_port)                                                                                 \
-    X(url) X(status_text) X(proto) X(headers) X(cookies) X(body) X(timings) X(tls_version)         \
+    X(url)                                                                                         \
+    X(status_text) X(proto) X(headers) X(cookies) X(body) X(timings) X(tls_version)                \
         X(tls_cipher_suite) X(ocsp) X(error) X(request)
 
 enum property {

@@ -210,9 +210,23 @@ static JSModuleDef *load_module(JSContext *ctx, const char *name, void *opaque)
     return m;
 }
 
-static char *normalize_name(JSContext *ctx, const char *base, const char *name, void *opaque)
+// Reads the file too, so that a missing one is named as the script names it.
+static char *normalize_name(JSContext *ctx, const char *base, const char *specifier, void *opaque)
 {
-    return js_resolve_name(ctx, base, name);
+    char *name = js_resolve_name(ctx, base, specifier);
+
+    if (!name || js_module_exists(name) || js_load_file(ctx, js_path_of_name(name))) {
+        return name;
+    }
+    JSValue error = JS_GetException(ctx);
+    JSValue message = JS_GetPropertyStr(ctx, error, "message");
+    const char *text = JS_ToCString(ctx, message);
+    js_throw(ctx, "cannot import '%s': %s", specifier, text ? text : "");
+    JS_FreeCString(ctx, text);
+    JS_FreeValue(ctx, message);
+    JS_FreeValue(ctx, error);
+    js_free(ctx, name);
+    return NULL;
 }
 
 static JSValue evaluate_commonjs(JSContext *ctx, const char *name);

@@ -83,7 +83,9 @@ void qx_heap_allow(JSRuntime *rt, size_t more)
 bool qx_is_out_of_memory(JSContext *ctx, JSValueConst exception)
 {
     if (JS_IsNull(exception)) {
-        return ctx->rt->malloc_state.malloc_limit != 0;
+        // Not even the error had room. (Scripts may throw null themselves.)
+        const JSMallocState *m = &ctx->rt->malloc_state;
+        return m->malloc_limit && m->malloc_size + 65536 > m->malloc_limit;
     }
     if (!JS_IsError(exception)) {
         return false;

@@ -227,6 +227,23 @@ static void add_json_text(JSContext *ctx, struct strbuf *out, JSValueConst v)
     JS_FreeValue(ctx, text);
 }
 
+// As Go writes a time: no zeros at the end of the fraction.
+static void add_date(JSContext *ctx, struct strbuf *out, JSValueConst v)
+{
+    double ms = NAN;
+    char text[48];
+
+    JS_ToFloat64(ctx, &ms, v);
+    if (!isfinite(ms)) {
+        strbuf_adds(out, "null");
+        return;
+    }
+    int64_t fraction = (int64_t)fmod(ms, 1000);
+    int digits = fraction == 0 ? 0 : fraction % 100 == 0 ? 1 : fraction % 10 == 0 ? 2 : 3;
+    clock_format_rfc3339((nsec_t)ms * NSEC_PER_MSEC, digits, text, sizeof text);
+    strbuf_addf(out, "\"%s\"", text);
+}
+
 struct setup_arg {
     struct strbuf *out;
     struct err *err;
@@ -303,7 +320,11 @@ bool js_setup_json(JSContext *ctx, struct strbuf *out, JSValueConst v, int depth
                 isnan(number) ? "NaN" : "Infinity");
         return false;
     }
-    if (!JS_IsObject(v) || JS_IsDate(v)) {
+    if (JS_IsDate(v)) {
+        add_date(ctx, out, v);
+        return true;
+    }
+    if (!JS_IsObject(v)) {
         add_json_text(ctx, out, v);
         return true;
     }

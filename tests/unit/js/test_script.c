@@ -210,6 +210,18 @@ START_TEST(logs_what_an_iteration_throws)
 }
 END_TEST
 
+START_TEST(tells_a_thrown_null_from_want_of_memory)
+{
+    struct run r = {.iterations = 2};
+
+    go(&r, "export default function () { if (__ITER === 0) throw null; throw 'text'; }");
+    ck_assert_uint_eq(r.threw, 2);
+    LOGGED(&r, "msg=null");
+    LOGGED(&r, "msg=text");
+    finish(&r);
+}
+END_TEST
+
 START_TEST(ends_when_promises_and_timers_have)
 {
     struct run r = {.vus = 3, .iterations = 2};
@@ -324,7 +336,7 @@ START_TEST(says_where_init_code_fails)
         {"import x from 'k6/nothing';\nexport default function () {}",
          "unknown module: k6/nothing"},
         {"import x from 'lodash';\nexport default function () {}", "lodash"},
-        {"import { x } from './not-there.js';", "/tmp/not-there.js"},
+        {"import { x } from './not-there.js';", "'./not-there.js'"},
         {"import x from 'https://example.com/x.js';", "remote modules are not supported"},
         {"open('');", "empty filename"},
     };
@@ -402,6 +414,7 @@ END_TEST
 UNIT_MAIN("script",
           shows_values_as_k6_does,
           logs_what_an_iteration_throws,
+          tells_a_thrown_null_from_want_of_memory,
           ends_when_promises_and_timers_have,
           fails_for_unhandled_rejections,
           keeps_the_state_of_suspended_users_apart,
