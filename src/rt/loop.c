@@ -192,6 +192,7 @@ static void deliver_events(struct loop *l)
         }
         unsigned events = (e->events & (EPOLLIN | EPOLLRDHUP) ? IO_READ : 0) |
                           (e->events & EPOLLOUT ? IO_WRITE : 0) |
+                          (e->events & EPOLLRDHUP ? IO_EOF : 0) |
                           (e->events & (EPOLLHUP | EPOLLERR) ? IO_READ | IO_WRITE | IO_HANGUP : 0);
         io->ready |= events;
         io->fn(io, events);

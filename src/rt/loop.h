@@ -51,10 +51,11 @@ void timer_cancel(struct loop *l, struct timer *t);
 // and writing; the owner must read or write until EAGAIN.
 struct io {
     int fd;
-    unsigned ready; // IO_READ | IO_WRITE | IO_HANGUP seen since the owner cleared them
+    unsigned ready; // IO_* seen since the owner cleared them
     void (*fn)(struct io *io, unsigned events);
 };
-enum { IO_READ = 1, IO_WRITE = 2, IO_HANGUP = 4 };
+// IO_EOF comes with IO_READ: the peer will send nothing more.
+enum { IO_READ = 1, IO_WRITE = 2, IO_HANGUP = 4, IO_EOF = 8 };
 // 0 or negative errno. The fd must be non-blocking.
 int io_add(struct loop *l, struct io *io);
 // Before the fd is closed, always.
