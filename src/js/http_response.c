@@ -130,7 +130,7 @@ static JSValue request_object(JSContext *ctx, const struct response *p)
     return object;
 }
 
-static JSValue ocsp_object(JSContext *ctx)
+static JSValue ocsp_object(JSContext *ctx, bool tls)
 {
     static const char *const zeros[] = {"produced_at", "this_update", "next_update", "revoked_at"};
     JSValue object = JS_NewObject(ctx);
@@ -139,7 +139,8 @@ static JSValue ocsp_object(JSContext *ctx)
         JS_SetPropertyStr(ctx, object, zeros[i], JS_NewInt32(ctx, 0));
     }
     JS_SetPropertyStr(ctx, object, "revocation_reason", JS_NewString(ctx, ""));
-    JS_SetPropertyStr(ctx, object, "status", JS_NewString(ctx, ""));
+    // No stapled answer is asked for yet.
+    JS_SetPropertyStr(ctx, object, "status", JS_NewString(ctx, tls ? "unknown" : ""));
     return object;
 }
 
@@ -224,7 +225,7 @@ static JSValue get(JSContext *ctx, JSValueConst self, int which)
     case GET_tls_cipher_suite:
         return JS_NewString(ctx, p->tls_cipher ? p->tls_cipher : "");
     case GET_ocsp:
-        return ocsp_object(ctx);
+        return ocsp_object(ctx, p->tls_version);
     case GET_error:
         return js_string_of_bytes(ctx, p->error);
     case GET_request:
