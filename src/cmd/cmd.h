@@ -3,13 +3,7 @@
 #pragma once
 
 #include "base/err.h"
-
-// Exit codes by name: EXIT_CODE_OK, … (tbl/exitcodes.h).
-enum exit_code {
-#define EXIT_CODE(id, value, meaning) EXIT_CODE_##id = (value),
-#include "tbl/exitcodes.h"
-#undef EXIT_CODE
-};
+#include "load/exits.h"
 
 // Each takes argv with its own name in argv[0] and returns the exit status.
 #define COMMAND(id, name, arguments, summary) int cmd_##id(int argc, char **argv);

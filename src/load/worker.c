@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "load/engine_int.h"
 #include "load/runner.h"
@@ -54,6 +55,8 @@ static void view_abort(void *arg, const char *message)
 static void view_fail(void *arg, const char *message)
 {
     atomic_store(&((struct worker *)arg)->engine->failed, true);
+    log_error("test marked as failed%s%s", message && *message ? ": " : "",
+              message ? message : "");
 }
 
 static nsec_t view_rps_slot(void *arg, nsec_t now)
