@@ -13,6 +13,7 @@
 static enum log_level max_level = LOG_INFO;
 static enum log_format line_format = LOG_LOGFMT;
 static int log_fd = STDERR_FILENO;
+static int console_fd = -1; // of lines with source=console, -1 = log_fd
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static void (*line_hook)(bool before, void *arg);
 static void *line_hook_arg;
@@ -29,6 +30,11 @@ void log_setup(enum log_level max, enum log_format format, int fd)
 bool log_enabled(enum log_level level)
 {
     return level <= max_level;
+}
+
+void log_set_console(int fd)
+{
+    console_fd = fd;
 }
 
 void log_set_hook(void (*hook)(bool before, void *arg), void *arg)
@@ -94,10 +100,10 @@ static void add_field(struct strbuf *b, const char *key, const char *value)
     }
 }
 
-static void put(const char *p, size_t n)
+static void put(int fd, const char *p, size_t n)
 {
     while (n) {
-        ssize_t done = write(log_fd, p, n);
+        ssize_t done = write(fd, p, n);
         if (done <= 0) {
             return; // nowhere to complain
         }
@@ -113,6 +119,7 @@ void log_write(enum log_level level,
 {
     CLEANUP(strbuf_fini) struct strbuf b = STRBUF_NULL;
     char when[40];
+    int fd = log_fd;
 
     if (!log_enabled(level)) {
         return;
@@ -132,11 +139,16 @@ void log_write(enum log_level level,
         strbuf_adds(&b, line_format == LOG_JSON ? "}" : "");
     }
     strbuf_addc(&b, '\n');
+    for (unsigned i = 0; i < count && console_fd >= 0; i++) {
+        bool console =
+            strcmp(fields[i].key, "source") == 0 && strcmp(fields[i].value, "console") == 0;
+        fd = console ? console_fd : fd;
+    }
     pthread_mutex_lock(&lock);
     if (line_hook) {
         line_hook(true, line_hook_arg);
     }
-    put(b.p, b.n);
+    put(fd, b.p, b.n);
     if (line_hook) {
         line_hook(false, line_hook_arg);
     }

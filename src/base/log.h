@@ -29,6 +29,10 @@ void log_printf(enum log_level level, const char *format, ...)
 #define log_info(...)  log_printf(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) (log_enabled(LOG_DEBUG) ? log_printf(LOG_DEBUG, __VA_ARGS__) : (void)0)
 
+// Lines of scripts (field source=console) go to another fd; -1 = where all go. Before threads
+// start.
+void log_set_console(int fd);
+
 // Called around each line with true, then false, so that a progress display can be taken off the
 // terminal and drawn again. At most one; may be NULL.
 void log_set_hook(void (*hook)(bool before, void *arg), void *arg);

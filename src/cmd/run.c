@@ -163,6 +163,21 @@ static int open_script(struct run *r, uint64_t seed, struct err *err)
                                     : EXIT_CODE_GENERIC;
 }
 
+// --console-output: what the script says goes to a file.
+static int open_console(const struct run_options *o, struct err *err)
+{
+    if (!o->console_output || !*o->console_output) {
+        return 0;
+    }
+    int fd = open(o->console_output, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        return err_set(err, EXIT_CODE_GENERIC, "cannot write '%s': %s", o->console_output,
+                       err_errno(-errno));
+    }
+    log_set_console(fd);
+    return 0;
+}
+
 static int prepare(struct run *r, struct err *err)
 {
     json_t *seed_flag = json_object_get(r->args.flags, "seed");
@@ -184,7 +199,10 @@ static int prepare(struct run *r, struct err *err)
     if (options_net(&r->options, &r->net, err) < 0 || net_settings_seal(&r->net, err) < 0) {
         return EXIT_CODE_CONFIG;
     }
-    return outputs_open(&r->options, &r->outputs, err) < 0 ? EXIT_CODE_GENERIC : 0;
+    if (outputs_open(&r->options, &r->outputs, err) < 0) {
+        return EXIT_CODE_GENERIC;
+    }
+    return open_console(&r->options, err);
 }
 
 static void log_thresholds(const struct run_options *o)

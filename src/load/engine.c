@@ -493,6 +493,17 @@ static void wait_workers(struct engine *e, nsec_t period, engine_tick_fn tick, v
     }
 }
 
+static void warn_late(const struct engine *e)
+{
+    unsigned long long starts = atomic_load(&e->starts), late = atomic_load(&e->late);
+
+    if (starts >= 100 && late * 100 > starts * 3 && !e->driving) {
+        log_warn("the generator was late: %llu of %llu iterations started more than 1 ms after "
+                 "they were due; use more CPUs or a lower rate",
+                 late, starts);
+    }
+}
+
 static int finish(struct engine *e, struct err *err)
 {
     e->test_end = clock_now();
@@ -501,6 +512,7 @@ static int finish(struct engine *e, struct err *err)
         wait_calls(e, e->interrupts, e->worker_count);
     }
     int r = teardown(e, err);
+    warn_late(e);
     refresh(e);
     (void)evaluate(e, engine_duration(e), true);
     int aborted = atomic_load(&e->abort_code);

@@ -285,6 +285,12 @@ def test_samples_to_json_and_csv(run, tmp_path):
     assert len(rows) == 10 and rows[0]["scenario"] == "default" and "team=blue" in rows[0]["extra_tags"]
 
 
+def test_console_output(run, tmp_path):
+    done, _ = run("export default function () { console.log('for the file'); }", "--console-output", "console.log")
+    assert "for the file" not in done.stderr
+    assert "for the file" in (tmp_path / "console.log").read_text()
+
+
 def test_full_disk(run):
     done, metrics = run("export const options = { iterations: 2000 };" + NOOP, "--out", "json=/dev/full")
     assert done.returncode == 0
