@@ -14,6 +14,7 @@
 #include "cmd/cmd.h"
 #include "cmd/progress.h"
 #include "cmd/run_args.h"
+#include "cmd/run_record.h"
 #include "cmd/run_summary.h"
 #include "js/js.h"
 #include "load/engine.h"
@@ -34,6 +35,8 @@ struct run {
     bool net_built;
     struct outputs *outputs;
     struct progress progress;
+    struct run_record record;
+    nsec_t last_record; // stamp of the last line of its series
     struct engine *engine;
 };
 
@@ -223,6 +226,19 @@ static void log_thresholds(const struct run_options *o)
     }
 }
 
+static void on_tick(void *arg, const struct engine_status *status, const struct aggregate *results)
+{
+    struct run *r = arg;
+
+    if (!r->args.quiet || r->args.progress_json) {
+        progress_tick(&r->progress, status, results);
+    }
+    if (status->now - r->last_record >= NSEC_PER_SEC * 9 / 10) {
+        r->last_record = status->now;
+        run_record_tick(&r->record, status);
+    }
+}
+
 static int execute(struct run *r, struct err *err)
 {
     struct engine_status status;
@@ -241,12 +257,12 @@ static int execute(struct run *r, struct err *err)
     progress_init(&r->progress, &r->options, r->args.quiet, r->args.progress_json);
     progress_header(&r->progress, r->args.script);
     catch_signals();
+    run_record_open(&r->record, &r->args);
     int code = engine_start(&config, &r->engine, err);
     r->progress.engine = r->engine;
     if (code == 0) {
-        code = engine_run(r->engine, r->progress.live ? 200 * NSEC_PER_MSEC : NSEC_PER_SEC,
-                          r->args.quiet && !r->args.progress_json ? NULL : progress_tick,
-                          &r->progress, err);
+        code = engine_run(r->engine, r->progress.live ? 200 * NSEC_PER_MSEC : NSEC_PER_SEC, on_tick,
+                          r, err);
         (void)engine_results(r->engine, &status);
         progress_end(&r->progress, &status);
     }
@@ -277,6 +293,7 @@ static void run_fini(struct run *r)
         r->ops->close(r->script);
     }
     metric_registry_free(r->registry);
+    run_record_fini(&r->record);
     run_args_fini(&r->args);
 }
 
@@ -286,10 +303,11 @@ int cmd_run(int argc, char **argv)
     struct err err = {0};
     char text[800];
 
+    run_record_init(&r.record, argc, argv);
     int code = run_args_parse(argc, argv, &r.args, &err);
     if (code == 0 && r.args.help) {
         run_args_help();
-        run_args_fini(&r.args);
+        run_fini(&r);
         return EXIT_CODE_OK;
     }
     code = code == 0 ? setup_log(&r.args, &err) : code;
@@ -298,6 +316,8 @@ int cmd_run(int argc, char **argv)
     if (code != 0 && err.message[0]) {
         log_error("%s", err_text(&err, text, sizeof(text)));
     }
+    run_record_end(&r.record, &r.args, r.options_built ? &r.options : NULL, r.engine, code,
+                   err.message);
     run_fini(&r);
     return code;
 }

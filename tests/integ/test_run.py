@@ -285,6 +285,31 @@ def test_samples_to_json_and_csv(run, tmp_path):
     assert len(rows) == 10 and rows[0]["scenario"] == "default" and "team=blue" in rows[0]["extra_tags"]
 
 
+def test_run_directory(plimsoll, tmp_path):
+    (tmp_path / "shop.js").write_text("import { sleep } from 'k6';\nexport const options = { vus: 2, duration: '2s', thresholds: { iterations:"
+                                      "['count<3'] } };\nexport default function () { sleep(0.1); }")
+    done = plimsoll("run", "-q", "--seed", "5", "-e", "CLIENT_SECRET=hunter22", "shop.js")
+    assert done.returncode == 99
+    (folder,) = (tmp_path / "plimsoll-runs").iterdir()
+    assert folder.name.endswith("-shop")
+    result = json.loads((folder / "result.json").read_text())
+    assert (result["schema"], result["command"], result["seed"], result["exit"]) == (1, "run", 5, 99)
+    assert result["metrics"]["iterations"]["thresholds"] == {"count<3": True}
+    assert "CLIENT_SECRET=***" in result["argv"]
+    series = [json.loads(line) for line in (folder / "series.jsonl").read_text().splitlines()]
+    assert series and series[-1]["iterations"] > 0
+    kinds = [json.loads(line)["kind"] for line in (folder / "events.jsonl").read_text().splitlines()]
+    assert kinds == ["started", "ended"]
+    assert not any("hunter22" in path.read_text() for path in folder.iterdir())
+
+
+def test_run_directory_that_cannot_be_written(plimsoll, tmp_path):
+    (tmp_path / "plimsoll-runs").write_text("a file is in the way")
+    (tmp_path / "s.js").write_text(NOOP)
+    done = plimsoll("run", "-q", "s.js")
+    assert done.returncode == 0 and "no run directory" in done.stderr
+
+
 def test_console_output(run, tmp_path):
     done, _ = run("export default function () { console.log('for the file'); }", "--console-output", "console.log")
     assert "for the file" not in done.stderr
