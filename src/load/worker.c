@@ -55,8 +55,7 @@ static void view_abort(void *arg, const char *message)
 static void view_fail(void *arg, const char *message)
 {
     atomic_store(&((struct worker *)arg)->engine->failed, true);
-    log_error("test marked as failed%s%s", message && *message ? ": " : "",
-              message ? message : "");
+    log_error("test marked as failed%s%s", message && *message ? ": " : "", message ? message : "");
 }
 
 static nsec_t view_rps_slot(void *arg, nsec_t now)
