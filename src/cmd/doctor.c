@@ -273,7 +273,7 @@ static void check_places(struct doctor *d)
     bool here = access(".", W_OK | X_OK) == 0;
 
     add(d, state ? GOOD : BAD, "state directory", root, state ? "" : "labs cannot start",
-        state ? "" : "set XDG_RUNTIME_DIR or TMPDIR to a directory that can be written");
+        state ? "" : "set TMPDIR to a directory that can be written");
     add(d, here ? GOOD : LIMITED, "this directory", here ? "can be written" : "cannot be written",
         here ? "" : "no run directories (plimsoll-runs/) here",
         here ? "" : "work in another directory");

@@ -467,6 +467,17 @@ static int lab_verb_logs(const struct lab_args *a, int argc, char **argv)
     return print_log(found->log, a, &err) < 0 ? cmd_fail(&err) : EXIT_CODE_OK;
 }
 
+// What killed labs left; says so.
+static int clean(const char *root, bool quiet)
+{
+    int cleaned = lab_clean(root);
+
+    if (cleaned && !quiet) {
+        fprintf(stderr, "removed what %d killed lab%s left\n", cleaned, cleaned == 1 ? "" : "s");
+    }
+    return cleaned;
+}
+
 static int lab_verb_down(const struct lab_args *a, int argc, char **argv)
 {
     CLEANUP(arena_fini) struct arena arena = ARENA_NULL;
@@ -477,14 +488,21 @@ static int lab_verb_down(const struct lab_args *a, int argc, char **argv)
     if (argc > 1) {
         return cmd_usage("lab", "down takes one name");
     }
-    int cleaned = lab_clean(root);
-    if (cleaned && !a->quiet) {
-        fprintf(stderr, "removed what %d killed lab%s left\n", cleaned, cleaned == 1 ? "" : "s");
-    }
+    int cleaned = clean(root, a->quiet);
     if (lab_attach(root, argc ? argv[0] : a->name, &lab, &err) < 0) {
         return cleaned && !argc && !a->name && err.code == -ENOENT ? EXIT_CODE_OK : cmd_fail(&err);
     }
-    return lab_down(lab, &err) < 0 ? cmd_fail(&err) : EXIT_CODE_OK;
+    int r = lab_down(lab, &err);
+    // Its supervisor was being killed just then; the kernel needs a moment for that.
+    for (int i = 0; r == -EPIPE && i < 100; i++) {
+        clean(root, a->quiet);
+        if (!fs_exists(lab_dir(lab))) {
+            r = 0;
+        } else {
+            nap(20 * NSEC_PER_MSEC);
+        }
+    }
+    return r < 0 ? cmd_fail(&err) : EXIT_CODE_OK;
 }
 
 int cmd_lab(int argc, char **argv)

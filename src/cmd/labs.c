@@ -8,12 +8,8 @@
 
 const char *labs_root(struct arena *arena)
 {
-    const char *runtime = getenv("XDG_RUNTIME_DIR");
     const char *temporary = getenv("TMPDIR");
 
-    if (geteuid() != 0 && runtime && runtime[0] == '/' && fs_exists(runtime)) {
-        return arena_printf(arena, "%s/plimsoll", runtime);
-    }
     return arena_printf(arena, "%s/plimsoll-%u",
                         temporary && temporary[0] == '/' ? temporary : "/tmp", (unsigned)geteuid());
 }
