@@ -113,6 +113,9 @@ void limit_show_text(const struct limit_show *s, const struct limit_run_result *
         printf("  saturation  %.4g/s\n", l->saturation);
     }
     print_generator(r);
-    printf("  spent       %.0f s, %d probes%s, seed %llu\n", r->seconds, l->probes,
-           l->discarded ? " and some lost to the generator" : "", (unsigned long long)s->seed);
+    printf("  spent       %.0f s, %d probes", r->seconds, l->probes);
+    if (l->discarded > 0) {
+        printf(" (%d lost to the generator)", l->discarded);
+    }
+    printf(", seed %llu\n", (unsigned long long)s->seed);
 }

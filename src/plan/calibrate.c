@@ -107,6 +107,7 @@ void limit_run_calibrate(struct limit_run *run)
         run->generator_rate = climb(run, e, &err);
         engine_set_rate(e, 0, false);
         engine_drain(e, NSEC_PER_SEC);
+        (void)engine_finish(e, &err);
     }
     engine_free(e);
     net_settings_fini(&net);
