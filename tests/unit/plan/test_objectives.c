@@ -91,7 +91,7 @@ static bool allowed(struct target_guard *g, const char *host, const char *ip)
 START_TEST(foreign_targets_are_refused_unless_named)
 {
     static const char *const NAMED[] = {"staging.example", "192.0.2.7", NULL};
-    struct target_guard g;
+    static struct target_guard g;
 
     target_guard_init(&g, NAMED);
     ck_assert(allowed(&g, "localhost", "127.0.0.1"));
