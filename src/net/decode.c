@@ -182,6 +182,7 @@ int decode_body(struct slice encodings,
         struct strbuf next = STRBUF_NULL;
         // An empty body decodes to nothing: HEAD, and servers that announce it all the same.
         const char *wrong = in.n ? decode(in, max, &next) : NULL;
+        wrong = wrong ? wrong : next.n > max ? TOO_LARGE : NULL;
         strbuf_fini(&result);
         result = next;
         if (wrong) {

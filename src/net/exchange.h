@@ -55,7 +55,7 @@ struct exchange {
     bool no_reuse;     // close the connection afterwards
 
     // ----
-    int status; // 0 when there was no response head
+    int status; // 0 when there was no whole response; raw_headers.p tells whether its head came
     unsigned http_major, http_minor;
     struct slice reason;        // "Created"
     struct slice raw_headers;   // header lines as received, without the empty one

@@ -88,7 +88,7 @@ static inline size_t netserver_read(struct netserver *s, int fd, char *buf, size
             }
             continue;
         }
-        ssize_t r = recv(fd, buf + n, want ? want - n : 1, 0);
+        ssize_t r = recv(fd, buf + n, want ? MIN(want, size - 1) - n : 1, 0);
         if (r <= 0) {
             return 0;
         }
