@@ -71,10 +71,10 @@ struct js_request {
     int status;
     int error_code;
     char error[200];
-    struct exchange x;     // of the last hop; its buffer is held until js_request_release()
     struct strbuf decoded; // body after content decoding, if there was any
     struct slice response_body;
     bool has_response_body;
+    struct exchange x; // of the last hop; last here; its buffer is held until release
 };
 
 struct js_http_thread {

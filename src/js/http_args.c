@@ -22,13 +22,15 @@ static struct js_request *take_request(struct script_vu *vu)
 {
     struct js_http_thread *h = js_http_thread_of(vu);
     struct js_request *r = h->spare_count ? h->spare[--h->spare_count] : XNEW(struct js_request);
-    struct js_request kept = *r;
+    // Everything is zeroed but what keeps memory.
+    struct arena arena = r->arena;
+    struct strbuf headers = r->headers, sent_headers = r->sent_headers, decoded = r->decoded;
 
-    memset(r, 0, sizeof *r);
-    r->arena = kept.arena;
-    r->headers = kept.headers;
-    r->sent_headers = kept.sent_headers;
-    r->decoded = kept.decoded;
+    memset(r, 0, offsetof(struct js_request, x));
+    r->arena = arena;
+    r->headers = headers;
+    r->sent_headers = sent_headers;
+    r->decoded = decoded;
     r->vu = vu;
     r->jar_object = r->callback_object = JS_UNDEFINED;
     return r;

@@ -159,8 +159,10 @@ static JSValue body_value(JSContext *ctx, const struct response *p)
     X(remote_ip)                                                                                   \
     X(remote_port)                                                                                 \
     X(url)                                                                                         \
-    X(status_text) X(proto) X(headers) X(cookies) X(body) X(timings) X(tls_version)                \
-        X(tls_cipher_suite) X(ocsp) X(error) X(request)
+    X(status_text)                                                                                 \
+    X(proto)                                                                                       \
+    X(headers) X(cookies) X(body) X(timings) X(tls_version) X(tls_cipher_suite) X(ocsp) X(error)   \
+        X(request)
 
 enum property {
 #define X(name) GET_##name,

@@ -184,6 +184,19 @@ static bool has_header(const struct strbuf *headers, const char *name)
     return false;
 }
 
+// Without printf: this is the hot path.
+static void add_number(struct strbuf *out, size_t n)
+{
+    char digits[24];
+    size_t at = sizeof digits;
+
+    do {
+        digits[--at] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n);
+    strbuf_add(out, digits + at, sizeof digits - at);
+}
+
 // What differs between the hops of a request.
 struct hop {
     struct slice method, body;
@@ -208,7 +221,9 @@ static void build_headers(struct js_request *r, const struct js_url *u, const st
     bool counts = slice_eqs(hop->method, "POST") || slice_eqs(hop->method, "PUT") ||
                   slice_eqs(hop->method, "PATCH");
     if (hop->body.n || (counts && !hop->has_body)) {
-        strbuf_addf(out, "Content-Length: %zu\r\n", hop->body.n);
+        strbuf_adds(out, "Content-Length: ");
+        add_number(out, hop->body.n);
+        strbuf_add(out, "\r\n", 2);
     }
     struct slice lines = {r->headers.p, r->headers.n}, key, value;
     if (!hop->foreign && hop->has_body == r->has_body) {
@@ -277,7 +292,11 @@ static void note_outcome(struct js_request *r)
 
     r->status = x->status;
     r->error_code = x->error_code;
-    snprintf(r->error, sizeof r->error, "%s", x->error);
+    if (x->error[0]) {
+        snprintf(r->error, sizeof r->error, "%s", x->error);
+    } else {
+        r->error[0] = 0;
+    }
     r->has_response_body = x->status && !bodyless && r->response_type != JS_RESPONSE_NONE;
     decode_response(r);
     if (!r->error_code && r->status >= 400) {
@@ -401,6 +420,7 @@ static void fail_before(struct js_request *r, int code, const char *error)
     r->status = 0;
     r->error_code = code;
     snprintf(r->error, sizeof r->error, "%s", error);
+    memset(&r->x, 0, sizeof r->x);
     r->x.times = (struct exchange_times){.start = now, .end = now};
     r->target.text = r->url;
     if (!r->target.tag.p) {

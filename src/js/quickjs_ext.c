@@ -389,22 +389,31 @@ out:
     return result;
 }
 
-JSValue qx_export(JSContext *ctx, JSModuleDef *m, const char *name)
+const void *qx_export_ref(JSContext *ctx, JSModuleDef *m, const char *name)
 {
     JSAtom atom = JS_NewAtom(ctx, name);
     JSExportEntry *e;
     JSModuleDef *from;
-    JSValue v = JS_UNDEFINED;
+    const JSVarRef *ref = NULL;
 
     if (js_resolve_export(ctx, &from, &e, m, atom) == JS_RESOLVE_RES_FOUND &&
         e->local_name != JS_ATOM__star_) {
-        JSVarRef *r = js_get_local_export_var_ref(ctx, from, e);
-        if (r && !JS_IsUninitialized(*r->pvalue)) {
-            v = js_dup(*r->pvalue);
-        }
+        ref = js_get_local_export_var_ref(ctx, from, e);
     }
     JS_FreeAtom(ctx, atom);
-    return v;
+    return ref;
+}
+
+JSValue qx_export_value(JSContext *ctx, const void *ref)
+{
+    const JSVarRef *r = ref;
+
+    return r && !JS_IsUninitialized(*r->pvalue) ? js_dup(*r->pvalue) : JS_UNDEFINED;
+}
+
+JSValue qx_export(JSContext *ctx, JSModuleDef *m, const char *name)
+{
+    return qx_export_value(ctx, qx_export_ref(ctx, m, name));
 }
 
 // ---- objects of premade shape

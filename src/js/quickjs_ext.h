@@ -62,6 +62,11 @@ qx_plan_run(JSContext *ctx, const struct qx_plan *p, qx_native_fn native, JSModu
 // The current value of an export, JS_UNDEFINED if there is none.
 JSValue qx_export(JSContext *ctx, JSModuleDef *m, const char *name);
 
+// The variable behind an export, for qx_export_value(); NULL if there is none. Lives as long as the
+// module.
+const void *qx_export_ref(JSContext *ctx, JSModuleDef *m, const char *name);
+JSValue qx_export_value(JSContext *ctx, const void *ref);
+
 // Objects made from a model without looking at properties: same shape, class and prototype. The
 // model stays alive as long as the caller keeps it; accessors are shared with it, values are given.
 // `values` (owned, consumed) go to the first `count` properties in the order of definition, which

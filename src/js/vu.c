@@ -271,8 +271,22 @@ static void start_iteration(struct script_vu *vu, const struct script_iteration 
     set_metadata(vu);
     js_http_iteration_start(vu);
     JSValue global = JS_GetGlobalObject(ctx);
-    JS_SetPropertyStr(ctx, global, "__ITER", JS_NewInt64(ctx, (int64_t)iteration->iteration_in_vu));
+    JS_SetProperty(ctx, global, JS_ATOM_OF(vu, __ITER),
+                   JS_NewInt64(ctx, (int64_t)iteration->iteration_in_vu));
     JS_FreeValue(ctx, global);
+}
+
+// The variable is looked up once; its value may change.
+static JSValue exec_function(struct script_vu *vu, const struct script_scenario *scenario)
+{
+    if (!vu->root) {
+        return js_vu_export(vu, scenario->exec);
+    }
+    if (vu->exec_of != scenario) {
+        vu->exec_of = scenario;
+        vu->exec_ref = qx_export_ref(vu->ctx, vu->root, scenario->exec);
+    }
+    return qx_export_value(vu->ctx, vu->exec_ref);
 }
 
 enum script_result js_vu_iterate(struct script_vu *vu, const struct script_iteration *iteration)
@@ -283,7 +297,7 @@ enum script_result js_vu_iterate(struct script_vu *vu, const struct script_itera
     vu->iteration = iteration;
     begin(vu, JS_ITERATION);
     start_iteration(vu, iteration);
-    JSValue fn = js_vu_export(vu, iteration->scenario->exec);
+    JSValue fn = exec_function(vu, iteration->scenario);
     JSValue data = setup_data(vu);
     JSValue result =
         JS_IsFunction(ctx, fn)

@@ -53,10 +53,10 @@ struct script {
 
 // Names used often, interned once per thread.
 #define JS_ATOMS(X)                                                                                \
-    X(auth)                                                                                        \
-    X(body) X(compression) X(cookies) X(done) X(headers) X(jar) X(length) X(message) X(method)     \
-        X(name) X(params) X(redirects) X(replace) X(responseCallback) X(responseType) X(stack)     \
-            X(tags) X(throw) X(timeout) X(toString) X(url) X(value)
+    X(__ITER)                                                                                      \
+    X(auth) X(body) X(compression) X(cookies) X(done) X(headers) X(jar) X(length) X(message)       \
+        X(method) X(name) X(params) X(redirects) X(replace) X(responseCallback) X(responseType)    \
+            X(stack) X(tags) X(throw) X(timeout) X(toString) X(url) X(value)
 
 enum js_atom {
 #define X(name) JS_ATOM_ID_##name,
@@ -121,11 +121,13 @@ struct script_vu {
     enum js_phase phase;
     uint64_t id, id_in_test;
 
-    JSModuleDef *root; // NULL when CommonJS
-    JSValue exports;   // module.exports of a CommonJS script
-    JSValue required;  // path → module object
-    JSValue env;       // __ENV
-    JSValue data;      // parsed setup data; JS_UNINITIALIZED until used
+    JSModuleDef *root;                     // NULL when CommonJS
+    const struct script_scenario *exec_of; // whose function is exec_ref
+    const void *exec_ref;
+    JSValue exports;  // module.exports of a CommonJS script
+    JSValue required; // path → module object
+    JSValue env;      // __ENV
+    JSValue data;     // parsed setup data; JS_UNINITIALIZED until used
     char *data_json;
     JSValue rejected; // reason of the first unhandled rejection, JS_UNINITIALIZED = none
     JSValue rejected_promise;
