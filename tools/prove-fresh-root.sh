@@ -72,7 +72,8 @@ chown -R 0:0 "$home"
 if inside sh -c 'cd /root/plimsoll && ! dpkg-query -s meson >/dev/null 2>&1'; then
     echo "== without root and without packages: exit 2 and one command"
     status=0
-    inside sh -c 'chmod 755 /root; cd /root/plimsoll && exec setpriv --reuid=nobody --regid=nogroup --clear-groups tools/bootstrap demo' || status=$?
+    inside sh -c 'cp -r /root/plimsoll/tools /tmp/tools && cd / &&
+        exec setpriv --reuid=nobody --regid=nogroup --clear-groups /tmp/tools/bootstrap demo' || status=$?
     [ $status = 2 ] || { echo "prove-fresh-root: exit status $status, not 2" >&2; exit 1; }
 fi
 
