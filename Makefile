@@ -87,7 +87,8 @@ fuzz: ## libFuzzer: make fuzz T=url S=60; T=all is every target
 bench: build ## what the program costs, beside wrk; the limit search on simulated servers
 	@tools/bootstrap --check test
 	@mkdir -p $(BUILD)/results
-	$(PYTHON) tests/bench/bench.py --build $(BUILD) --json $(BUILD)/results/bench.json
+	$(PYTHON) tests/bench/bench.py --build $(BUILD) --json $(BUILD)/results/bench.json \
+		--page docs/reference/performance.md
 	$(BUILD)/tests/sim/bench-limit 30
 
 bench-limit: build ## how accurate the limit search is: docs/reference/limit-accuracy.md

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the program costs, measured beside wrk in one run on this machine.
 
-usage: bench.py [--build DIR] [--pairs N] [--seconds S] [--json FILE]
+usage: bench.py [--build DIR] [--pairs N] [--seconds S] [--json FILE] [--page FILE]
 
 nginx on the first core answers 201 with a fixed JSON body; on the last core run, in turns, wrk and
 `plimsoll run` with the order script without its sleep, both with the same method, headers and body
@@ -56,6 +56,25 @@ def run(command, cores, **more):
     process.returncode = os.waitstatus_to_exitcode(status)
     out.seek(0)
     return out.read(), usage.ru_utime + usage.ru_stime, usage.ru_maxrss, process.returncode
+
+
+EMPTY = "export default function () {}\n"
+OPEN = """export const options = {
+  scenarios: { open: { executor: 'constant-arrival-rate', rate: 20000, duration: '5s', preAllocatedVUs: 400 } },
+  thresholds: { iteration_lag: ['p(99)<1'], dropped_iterations: ['count<1'] },
+  summaryTrendStats: ['p(50)', 'p(99)', 'max'],
+};
+""" + EMPTY
+PAGE = """<!-- SPDX-License-Identifier: Apache-2.0 -->
+# What the program costs
+
+Written by `make bench`: one run on one machine, plimsoll and wrk in turns, nginx on another core answering
+201 with a fixed body. Trust the ratios; the times hold for this machine only ({kernel}, {cpus} CPUs).
+
+| what | measured | budget |
+|---|---|---|
+{rows}
+"""
 
 
 class Bench:
@@ -137,10 +156,36 @@ class Bench:
                 "ratio": statistics.median(row[1] / row[0] for row in rows),
                 "ratios": [round(row[1] / row[0], 3) for row in rows]}
 
+    def script(self, text, *flags):
+        """(metrics of --summary-export, CPU seconds) of a script without requests."""
+        self._write("own.js", text)
+        summary = os.path.join(self.dir, "summary.json")
+        out, cpu, _, status = run([self.binary, "run", "-q", "--no-record", "--cpus", "1", "--summary-export", summary, *flags,
+                                   os.path.join(self.dir, "own.js")], self.client_core, cwd=self.dir)
+        if status not in (0, 99):
+            raise SystemExit(f"bench: plimsoll run failed with status {status}:\n{out}")
+        with open(summary, encoding="utf-8") as stream:
+            return json.load(stream)["metrics"], cpu
+
     def memory(self, users):
         """KiB per virtual user running the order script: the difference to one user."""
         one = self.plimsoll(1, 3)[1]
         return (self.plimsoll(users, 5)[1] - one) / (users - 1)
+
+
+def page(result):
+    """The Markdown page of a result."""
+    hist, starts = result["histogram"], result["starts"]
+    rows = [f"| order script, {row['users']} VUs, CPU a request | {row['ratio']:.2f} × wrk's ({row['plimsoll_us']:.1f} µs, wrk"
+            f" {row['wrk_us']:.1f} µs) | {'≤ 2.3 ×' if row['users'] == 100 else 'none yet'} |"
+            for key, row in result.items() if key.startswith("order_")]
+    rows += [f"| memory of a VU that runs it | {result['kib_per_vu']:.0f} KiB | ≤ 100 KiB |",
+             f"| an iteration of an empty script | {result['empty_us']:.2f} µs | none |",
+             f"| start error at 20,000 arrivals/s | p50 {1000 * starts['p(50)']:.0f} µs, p99 {1000 * starts['p(99)']:.0f} µs,"
+             f" {starts['dropped']} dropped | p99 ≤ 1 ms, none dropped |",
+             f"| adding a value to a histogram | {hist['add_ns']:.1f} ns | ≤ 20 ns |",
+             f"| its worst relative error | {100 * hist['worst_relative_error']:.2f} % | ≤ 1 % |"]
+    return PAGE.format(rows="\n".join(rows), kernel="Linux " + os.uname().release.split("-")[0], cpus=os.cpu_count())
 
 
 def main():
@@ -150,6 +195,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=6)
     parser.add_argument("--users", type=int, nargs="+", default=[100, 1000])
     parser.add_argument("--json")
+    parser.add_argument("--page", metavar="FILE", help="write the results as Markdown")
     options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     result = {}
@@ -165,6 +211,16 @@ def main():
                   f" request: ratio {row['ratio']:.2f} ({', '.join(map(str, row['ratios']))})", flush=True)
         result["kib_per_vu"] = bench.memory(500)
         print(f"memory               {result['kib_per_vu']:.1f} KiB per VU running the order script", flush=True)
+        empty, cpu = bench.script(EMPTY, "-u", "100", "-d", "3s")
+        result["empty_us"] = 1e6 * cpu / empty["iterations"]["count"]
+        print(f"empty script         {result['empty_us']:.2f} us of CPU an iteration", flush=True)
+        starts, _ = bench.script(OPEN)
+        result["starts"] = {**starts["iteration_lag"], "dropped": starts["dropped_iterations"]["count"]}
+        print(f"20,000 arrivals/s    start error p50 {1000 * starts['iteration_lag']['p(50)']:.0f} us,"
+              f" p99 {1000 * starts['iteration_lag']['p(99)']:.0f} us, {result['starts']['dropped']} dropped", flush=True)
+    if options.page:
+        with open(options.page, "w", encoding="utf-8") as stream:
+            stream.write(page(result))
     if options.json:
         with open(options.json, "w", encoding="utf-8") as stream:
             json.dump(result, stream, indent=2)
