@@ -340,7 +340,9 @@ class System:
         env = {**self.base_env, "PLIMSOLL_POD_DIR": str(self._pod_dir("postgres")), "POD_IP": address,
                "PGPORT": str(port), "POSTGRES_USER": "orders", "POSTGRES_DB": "orders",
                "POSTGRES_PASSWORD": self.database_password}
-        return Process("postgres", [str(SOURCE / "services/postgres/run.sh")], env,
+        # The tree may stand where only root can go.
+        script = shutil.copy(SOURCE / "services/postgres/run.sh", self._pod_dir("postgres-script"))
+        return Process("postgres", [str(script)], env,
                        str(self.dir / "postgres.log"), self._unprivileged())
 
     def _nats(self):
