@@ -5,8 +5,8 @@
 #include "base/arena.h"
 #include "lab/lab.h"
 
-// Directory of this user's labs, ${TMPDIR:-/tmp}/plimsoll-UID, in the arena. Not XDG_RUNTIME_DIR: the
-// data of a database may be larger than that is meant for, and other users' pods must pass.
+// Directory of this user's labs, ${TMPDIR:-/tmp}/plimsoll-UID, in the arena. Not XDG_RUNTIME_DIR:
+// the data of a database may be larger than that is meant for, and other users' pods must pass.
 const char *labs_root(struct arena *arena);
 // Root, search paths and defaults from the environment and the place of this program; strings in
 // the arena.

@@ -12,7 +12,8 @@ const struct yaml_node *yaml_find(const struct yaml_node *map, const char *key)
     if (!map || map->type != YAML_MAP) {
         return NULL;
     }
-    YAML_FOREACH (it, map) {
+    YAML_FOREACH(it, map)
+    {
         if (strcmp(it->key, key) == 0) {
             return it;
         }

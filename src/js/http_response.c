@@ -161,8 +161,8 @@ static JSValue body_value(JSContext *ctx, const struct response *p)
     X(url)                                                                                         \
     X(status_text)                                                                                 \
     X(proto)                                                                                       \
-    X(headers) X(cookies) X(body) X(timings) X(tls_version) X(tls_cipher_suite) X(ocsp) X(error)   \
-        X(request)
+    X(headers)                                                                                     \
+    X(cookies) X(body) X(timings) X(tls_version) X(tls_cipher_suite) X(ocsp) X(error) X(request)
 
 enum property {
 #define X(name) GET_##name,

@@ -108,8 +108,8 @@ check_selector(struct kube_reader *r, const struct yaml_node *spec, const struct
     for (size_t i = 0; i < labels.count; i++) {
         const char *value = kube_pairs_get(&pod->labels, labels.items[i].key);
         if (!value || strcmp(value, labels.items[i].value) != 0) {
-            return yaml_error(yaml_get(selector, "matchLabels")->items[i],
-                              r->err, "the labels of the template do not have '%.60s: %.60s'",
+            return yaml_error(yaml_get(selector, "matchLabels")->items[i], r->err,
+                              "the labels of the template do not have '%.60s: %.60s'",
                               labels.items[i].key, labels.items[i].value);
         }
     }
