@@ -42,7 +42,7 @@ static struct map_entry *find(const struct map *m, struct slice key, uint64_t ha
     }
     for (size_t i = hash & (m->slots - 1); m->index[i]; i = (i + 1) & (m->slots - 1)) {
         struct map_entry *e = &m->entries[m->index[i] - 1];
-        if (e->hash == hash && e->key && e->key_n == key.n && !memcmp(e->key, key.p, key.n)) {
+        if (e->hash == hash && e->key && slice_eq((struct slice){e->key, e->key_n}, key)) {
             return e;
         }
     }

@@ -45,7 +45,7 @@ void js_vu_set_scenario(struct script_vu *vu, const struct script_scenario *scen
                                    slice_of(scenario->tags[i].value));
         }
     }
-    js_vu_set_group(vu, (struct slice){0});
+    js_vu_set_group(vu, SLICE(""));
     vu->user_base = vu->tags;
     vu->metadata = NULL;
 }
@@ -266,7 +266,7 @@ static void start_iteration(struct script_vu *vu, const struct script_iteration 
             js_env_reset(vu);
         }
     } else if (vu->group.n) {
-        js_vu_set_group(vu, (struct slice){0});
+        js_vu_set_group(vu, SLICE(""));
     }
     set_metadata(vu);
     js_http_iteration_start(vu);
