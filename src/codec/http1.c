@@ -45,6 +45,26 @@ static bool all_of(struct slice s, unsigned char class)
     return true;
 }
 
+#define BYTES(b) (0x0101010101010101ull * (b))
+
+// all_of(s, TEXT), eight bytes at a time where none of them is a control character.
+static bool is_text(struct slice s)
+{
+    uint64_t v;
+
+    while (s.n >= sizeof(v)) {
+        memcpy(&v, s.p, sizeof(v));
+        uint64_t del = v ^ BYTES(0x7f);
+        uint64_t odd = ((v - BYTES(0x20)) & ~v) | ((del - BYTES(1)) & ~del);
+        if ((odd & BYTES(0x80)) && !all_of((struct slice){s.p, sizeof(v)}, TEXT)) {
+            return false;
+        }
+        s.p += sizeof(v);
+        s.n -= sizeof(v);
+    }
+    return all_of(s, TEXT);
+}
+
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -100,7 +120,7 @@ static int parse_status_line(struct slice line, struct http1_head *h)
     h->minor = (unsigned)(p[7] - '0');
     h->status = (p[9] - '0') * 100 + (p[10] - '0') * 10 + (p[11] - '0');
     h->reason = line.n > 13 ? (struct slice){p + 13, line.n - 13} : (struct slice){p + 12, 0};
-    return all_of(h->reason, TEXT) ? 0 : -EBADMSG;
+    return is_text(h->reason) ? 0 : -EBADMSG;
 }
 
 static int parse_length(struct slice value, uint64_t *ret)
@@ -222,7 +242,7 @@ ssize_t http1_parse_response(
             return -EBADMSG;
         }
         struct slice value = {colon + 1, line.n - name.n - 1};
-        if (!all_of(value, TEXT) || read_header(name, slice_trim(value), &f)) {
+        if (!is_text(value) || read_header(name, slice_trim(value), &f)) {
             return -EBADMSG;
         }
     }

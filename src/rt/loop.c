@@ -2,6 +2,7 @@
 #include "rt/loop.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -159,6 +160,23 @@ void loop_flush_cancel(struct flush *f)
     }
 }
 
+// As epoll_pwait2(), which kernels before 5.11, some sandboxes and Valgrind do not have.
+static int await_events(struct loop *l, const struct timespec *timeout)
+{
+    static bool missing;
+    struct pollfd p = {.fd = l->epoll_fd, .events = POLLIN};
+
+    if (!__atomic_load_n(&missing, __ATOMIC_RELAXED)) {
+        int n = epoll_pwait2(l->epoll_fd, l->events, LOOP_EVENTS, timeout, NULL);
+        if (n >= 0 || (errno != ENOSYS && errno != EPERM)) {
+            return n;
+        }
+        __atomic_store_n(&missing, true, __ATOMIC_RELAXED);
+    }
+    ppoll(&p, 1, timeout, NULL);
+    return epoll_wait(l->epoll_fd, l->events, LOOP_EVENTS, 0);
+}
+
 static void wait_for_events(struct loop *l)
 {
     nsec_t next = timer_heap_next(&l->timers);
@@ -174,7 +192,7 @@ static void wait_for_events(struct loop *l)
             ts = (struct timespec){wait / NSEC_PER_SEC, wait % NSEC_PER_SEC};
         }
     }
-    int n = epoll_pwait2(l->epoll_fd, l->events, LOOP_EVENTS, wait < 0 ? NULL : &ts, NULL);
+    int n = await_events(l, wait < 0 ? NULL : &ts);
     loop_update_now(l);
     if (wait != 0) {
         l->stats.waiting += l->now - before;

@@ -48,6 +48,8 @@ START_TEST(framing)
     } cases[] = {
         {"HTTP/1.1 204 N\r\nContent-Length: 3\r\n\r\n", HTTP1_BODY_NONE, true},
         {"HTTP/1.1 304\r\n\r\n", HTTP1_BODY_NONE, true},
+        {"HTTP/1.1 204 N\r\nTabs: a\tb\tcdefgh \xc3\xbc\xff\x80 12345678\r\n\r\n", HTTP1_BODY_NONE,
+         true},
         {"HTTP/1.1 101 S\r\n\r\n", HTTP1_BODY_NONE, false},
         {"HTTP/1.1 200 OK\r\n\r\n", HTTP1_BODY_CLOSE, false},
         {"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n", HTTP1_BODY_CHUNKED, true},
@@ -84,6 +86,8 @@ START_TEST(refused)
         "HTTP/1.1 200 OK\r\n: x\r\n\r\n",
         "HTTP/1.1 200 OK\r\nA: b\r\n folded\r\n\r\n",
         "HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nA: 12345678901234567\x7f\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nA: 1234\x01 the first of many bytes\r\n\r\n",
         "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n",
