@@ -167,6 +167,10 @@ def products():
     index = [SPDX + "# Reference", "", "Made from the tables in `src/tbl` by `make docs`.", ""]
     index += [f"- [{os.path.basename(path)[:-3].replace('_', ' ')}]({os.path.basename(path)})"
               for path, _ in pages]
+    made = {os.path.basename(path) for path, _ in pages} | {"README.md"}
+    others = sorted(name for name in os.listdir(PAGES) if name.endswith(".md") and name not in made)
+    index += ["", "Measured or written:", ""] if others else []
+    index += [f"- [{name[:-3].replace('-', ' ')}]({name})" for name in others]
     pages.append((os.path.join(PAGES, "README.md"), "\n".join(index) + "\n"))
     page = man_page(tables)
     if page:
