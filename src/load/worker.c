@@ -11,6 +11,8 @@
 #include "load/runner.h"
 #include "load/vu.h"
 
+enum { SERIES_LIMIT = 100000 }; // as k6
+
 // ---- What scripts may ask ----
 
 static uint64_t view_completed(void *arg)
@@ -88,6 +90,7 @@ int worker_start(struct worker *w, struct engine *e, unsigned index)
 
     w->engine = e;
     w->index = index;
+    w->series_warned = SERIES_LIMIT;
     w->loop = loop_new();
     w->shard = shard_new(e->config.registry, o->submetrics, o->submetric_count);
     segment_init_split(&w->segment, &e->segment, e->worker_count, index);
@@ -384,8 +387,22 @@ void worker_call_interrupt(struct call *c)
     worker_reply(c, 0);
 }
 
+// Each set of tags costs memory for as long as the run lasts.
+static void warn_of_series(struct worker *w)
+{
+    unsigned count = tag_interner_count(shard_tags(w->shard));
+
+    if (count > w->series_warned) {
+        log_warn("the samples have more than %u different sets of tags, which costs memory: give "
+                 "URLs with changing parts a name, and keep unique values out of tags",
+                 w->series_warned);
+        w->series_warned = count * 2;
+    }
+}
+
 void worker_call_snapshot(struct call *c)
 {
+    warn_of_series(c->worker);
     strbuf_reset(&c->worker->snapshot);
     shard_snapshot(c->worker->shard, &c->worker->snapshot);
     worker_reply(c, 0);

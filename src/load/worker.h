@@ -47,6 +47,7 @@ struct worker {
     struct vu *current; // whose coroutine runs now, or NULL
     bool growing;       // a VU is being made in the background
     bool unplanned_warned;
+    unsigned series_warned;    // sets of tags beyond which there is a (further) warning
     struct prepare *preparing; // VUs being made before the run
     struct hook *hook;         // setup(), teardown() or handleSummary() under way
 

@@ -285,6 +285,40 @@ def test_samples_to_json_and_csv(run, tmp_path):
     assert len(rows) == 10 and rows[0]["scenario"] == "default" and "team=blue" in rows[0]["extra_tags"]
 
 
+def test_rps_is_a_ceiling(run, server):
+    start = time.monotonic()
+    done, metrics = run("import http from 'k6/http';\nexport const options = { vus: 5, iterations: 40, rps: 20 };\n"
+                        "export default function () { http.get(__ENV.URL); }", "-e", f"URL={server.url}/", "--cpus", "2")
+    assert done.returncode == 0 and metrics["http_reqs"]["count"] == 40
+    assert time.monotonic() - start >= 1.9
+
+
+def test_padding_is_not_in_the_iteration(run):
+    start = time.monotonic()
+    _, metrics = run("export const options = { iterations: 3, minIterationDuration: '300ms' };\n" + NOOP)
+    assert time.monotonic() - start >= 0.9
+    assert metrics["iteration_duration"]["max"] < 200
+
+
+def test_too_many_series_are_told(run):
+    done, _ = run("import { Counter } from 'k6/metrics';\nconst c = new Counter('many');\nexport default function () {\n"
+                  "  for (let i = 0; i < 100500; i++) c.add(1, { unique: String(i) });\n}")
+    assert done.returncode == 0
+    assert done.stderr.count("different sets of tags") == 1
+
+
+def test_scenarios_one_after_the_other(run):
+    done, metrics = run("""import exec from 'k6/execution';
+        const one = { executor: 'per-vu-iterations', vus: 2, iterations: 2, maxDuration: '1s', gracefulStop: '0s' };
+        export const options = { scenarios: { a: { ...one, tags: { kind: 'first' } }, b: { ...one, startTime: '1s', exec: 'second',
+          env: { WHO: 'b' } } }, thresholds: { 'iterations{kind:first}': ['count==4'], 'iterations{scenario:b}': ['count==4'] } };
+        export default function () {}
+        export function second() { console.log(exec.scenario.name, __ENV.WHO, exec.vu.idInInstance); }""")
+    assert done.returncode == 0, done.stderr
+    assert metrics["iterations"]["count"] == 8
+    assert sorted(re.findall(r'msg="b b (\d)"', done.stderr)) == ["1", "1", "2", "2"]  # the VUs of a are used again
+
+
 def test_run_directory(plimsoll, tmp_path):
     (tmp_path / "shop.js").write_text("import { sleep } from 'k6';\nexport const options = { vus: 2, duration: '2s', thresholds: { iterations:"
                                       "['count<3'] } };\nexport default function () { sleep(0.1); }")
