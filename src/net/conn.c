@@ -529,6 +529,7 @@ void conn_close(struct conn *c)
     if (c->io.fd >= 0) {
         close(c->io.fd);
     }
+    e->idle_count -= c->stage == CONN_IDLE;
     list_del(&c->link);
     tls_free(c->tls);
     free(c);
@@ -540,6 +541,7 @@ void conn_start(struct conn *c, struct exchange *x, nsec_t deadline)
 {
     struct loop *l = loop_of(c);
 
+    c->endpoint->idle_count -= c->stage == CONN_IDLE;
     list_del(&c->link);
     c->stage = CONN_BUSY;
     c->x = x;
@@ -571,6 +573,7 @@ void conn_finish(struct conn *c)
     }
     c->stage = CONN_IDLE;
     c->reused = true;
+    e->idle_count++;
     list_push_front(&e->idle, &c->link);
     if (!list_empty(&e->waiters)) {
         endpoint_wake(e);

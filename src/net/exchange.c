@@ -43,6 +43,7 @@ void endpoint_wake(struct endpoint *e)
     if (!list_empty(&e->waiters)) {
         struct queued *q = LIST_ENTRY(e->waiters.next, struct queued, link);
         list_del(&q->link);
+        e->turns++;
         co_wake(q->co, 0);
     }
 }
@@ -65,6 +66,7 @@ static int queue_await(struct endpoint *e, nsec_t deadline)
     timer_cancel(l, &q.timer);
     bool had_turn = list_empty(&q.link);
     list_del(&q.link);
+    e->turns -= had_turn;
     if (r == -ECANCELED || q.timed_out) {
         if (had_turn) {
             endpoint_wake(e); // the turn is the next one's
@@ -74,12 +76,20 @@ static int queue_await(struct endpoint *e, nsec_t deadline)
     return 0;
 }
 
-// 0 with a connection, -ECANCELED, or an error code (set in x).
-static int get_conn(struct endpoint *e, struct exchange *x, nsec_t deadline, struct conn **ret_conn)
+// Whether there is, or may be made, a connection beside the `promised` ones.
+static bool has_place(const struct endpoint *e, unsigned promised)
 {
     unsigned max = e->client->settings->max_per_host;
 
-    while (list_empty(&e->idle) && max && e->conns >= max) {
+    return !max || e->idle_count + (max - MIN(e->conns, max)) > promised;
+}
+
+// 0 with a connection, -ECANCELED, or an error code (set in x).
+static int get_conn(struct endpoint *e, struct exchange *x, nsec_t deadline, struct conn **ret_conn)
+{
+    bool must_wait = !has_place(e, e->turns) || !list_empty(&e->waiters);
+
+    while (must_wait) {
         int r = queue_await(e, deadline);
         if (r == -ETIMEDOUT) {
             return exchange_fail(x, NETERR_TIMEOUT, "request timeout");
@@ -87,6 +97,7 @@ static int get_conn(struct endpoint *e, struct exchange *x, nsec_t deadline, str
         if (r) {
             return r;
         }
+        must_wait = !has_place(e, 0);
     }
     if (!list_empty(&e->idle)) {
         *ret_conn = LIST_ENTRY(e->idle.next, struct conn, link);

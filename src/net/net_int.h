@@ -51,6 +51,8 @@ struct endpoint {
     struct list idle;    // connections, last used first
     struct list waiters; // struct queued, first come first
     unsigned conns;      // idle, in use and being made
+    unsigned idle_count;
+    unsigned turns; // waiters that were woken and did not run yet
     void *tls_session;   // SSL_SESSION to resume
 };
 

@@ -429,6 +429,52 @@ START_TEST(queues_at_the_limit)
 }
 END_TEST
 
+// One that asks again at once does not get before one that waits.
+static unsigned long greedy_count;
+
+static void greedy(void *arg)
+{
+    struct one *o = arg;
+
+    for (int i = 0; i < 20; i++) {
+        o->x = netrun_request(o->run, "GET", "/");
+        ck_assert_int_eq(exchange_await(o->run->client, &o->x), 0);
+        exchange_release(o->run->client, &o->x);
+        greedy_count++;
+    }
+    co_group_done(o->group);
+}
+
+static void be_patient(struct netrun *r)
+{
+    struct co_group group = {.pending = 1};
+    struct one o = {.run = r, .group = &group};
+    struct exchange x = netrun_request(r, "GET", "/");
+
+    co_spawn(r->loop, greedy, &o, NULL);
+    co_yield ();
+    ck_assert_int_eq(exchange_await(r->client, &x), 0);
+    ck_assert_int_eq(x.error_code, 0);
+    ck_assert_int_eq(greedy_count, 1);
+    exchange_release(r->client, &x);
+    co_group_await_all(&group);
+}
+
+START_TEST(queue_is_fair)
+{
+    struct netserver s;
+    struct netrun r = {0};
+
+    netserver_start(&s, answer_always, NULL);
+    net_settings_init(&r.settings);
+    r.settings.max_per_host = 1;
+    r.port = s.port;
+    netrun(&r, be_patient);
+    netserver_stop(&s);
+    ck_assert_int_eq(s.requests, 21);
+}
+END_TEST
+
 // ---- cancellation wherever it strikes
 
 static int cancelled, answered;
@@ -638,6 +684,7 @@ UNIT_MAIN("net/exchange",
           closed_while_idle,
           timeouts,
           queues_at_the_limit,
+          queue_is_fair,
           cancellation,
           large_bodies,
           names_and_rules,
