@@ -358,6 +358,27 @@ static void sample(struct js_request *r, const struct js_url *u, struct slice me
     add_samples(r, &o);
 }
 
+// --http-debug: what went over the wire, as log lines.
+static void show_wire(const struct js_request *r)
+{
+    const struct exchange *x = &r->x;
+    bool full = r->vu->thread->settings->http_debug > 1;
+    CLEANUP_FREE char *sent =
+        xasprintf("Request:\n%.*s %.*s HTTP/1.1\r\n%.*s\r\n%.*s", (int)x->method.n, x->method.p,
+                  (int)x->target.n, x->target.p, (int)x->headers.n, x->headers.p,
+                  full ? (int)x->body.n : 0, full && x->body.p ? x->body.p : "");
+    CLEANUP_FREE char *received = xasprintf(
+        "Response:\nHTTP/%u.%u %d %.*s\r\n%.*s\r\n%.*s", x->http_major, x->http_minor, x->status,
+        (int)x->reason.n, x->reason.p ? x->reason.p : "", (int)x->raw_headers.n,
+        x->raw_headers.p ? x->raw_headers.p : "", full ? (int)r->response_body.n : 0,
+        full && r->response_body.p ? r->response_body.p : "");
+
+    log_info("%s", sent);
+    if (x->status) {
+        log_info("%s", received);
+    }
+}
+
 // ---- the whole request
 
 // Prepares the next hop of a redirect. False when the response is the last one.
@@ -457,6 +478,9 @@ int js_http_run(struct js_request *r)
         }
         struct js_url u = r->target;
         struct slice method = hop.method;
+        if (t->settings->http_debug) {
+            show_wire(r);
+        }
         if (r->auth == JS_AUTH_DIGEST && r->status == 401 && !challenged && u.user.p) {
             challenged = true;
             hop.authorization =

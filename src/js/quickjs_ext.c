@@ -170,7 +170,9 @@ JSModuleDef *qx_native_module(JSContext *ctx, const char *name, JSValue object)
 
 void qx_set_resolver(qx_resolve_fn fn)
 {
-    resolver = fn;
+    if (resolver != fn) { // threads come later and give the same
+        resolver = fn;
+    }
 }
 
 // Every name that `m` takes from a native module becomes an export of that module.

@@ -52,12 +52,12 @@ struct script {
 };
 
 // Names used often, interned once per thread.
+// clang-format off
 #define JS_ATOMS(X)                                                                                \
-    X(__ITER)                                                                                      \
-    X(auth)                                                                                        \
-    X(body) X(compression) X(cookies) X(done) X(headers) X(jar) X(length) X(message) X(method)     \
-        X(name) X(params) X(redirects) X(replace) X(responseCallback) X(responseType) X(stack)     \
-            X(tags) X(throw) X(timeout) X(toString) X(url) X(value)
+    X(__ITER) X(auth) X(body) X(compression) X(cookies) X(headers) X(jar) X(method) X(name)        \
+    X(params) X(redirects) X(replace) X(responseCallback) X(responseType) X(tags) X(throw)         \
+    X(timeout) X(url) X(value)
+// clang-format on
 
 enum js_atom {
 #define X(name) JS_ATOM_ID_##name,
