@@ -389,8 +389,26 @@ static void after_refine(struct limit *l)
     }
 }
 
+// The lowest rate above the estimate, and not far from it, that broke beyond doubt.
+static double find_breach(const struct limit *l)
+{
+    double lowest = 0;
+
+    for (int i = 0; i < l->record_count; i++) {
+        const struct limit_record *r = &l->records[i];
+        if (r->rate > l->estimate && r->rate > l->confirmed && r->rate < 1.25 * l->estimate &&
+            (lowest <= 0 || r->rate < lowest) && limit_judge(&l->config, r) == LIMIT_GROSS) {
+            lowest = r->rate;
+        }
+    }
+    return lowest;
+}
+
 static void finish(struct limit *l)
 {
+    if (l->breached <= 0) {
+        l->breached = find_breach(l);
+    }
     if (limit_is_non_monotone(l)) {
         end(l, LIMIT_NON_MONOTONE, LIMIT_REASON_NONE);
     } else if (l->confirmed <= 0) {
@@ -414,13 +432,16 @@ static void after_confirm(struct limit *l, const struct limit_record *pool)
 
     l->soaks++;
     recentre(l);
+    if (limit_judge(&l->config, pool) == LIMIT_GROSS) {
+        l->breached = pool->rate;
+    }
     if (held) {
         l->confirmed = pool->rate;
         l->soak_share = limit_worst_share(&l->config, pool, &objective);
         if (l->at_cap) {
             bool user = l->cap_reason == LIMIT_REASON_CAP;
             end(l, user ? LIMIT_NOT_REACHED : LIMIT_LOWER_BOUND, l->cap_reason);
-        } else if (l->breached > 0) {
+        } else if (l->breached > 0 && l->breached < 1.12 * l->estimate) {
             finish(l);
         } else {
             plan_above(l);

@@ -19,6 +19,14 @@ struct step {
     double null_busy; // share of the time that the null server's CPU was busy
 };
 
+// Iterations that sleep must have come round, and VUs have been made, before counting.
+static nsec_t settle_time(const struct limit_run *run)
+{
+    double seconds = MAX(0.25, MIN(1.5 * run->limit.response, 5));
+
+    return (nsec_t)(seconds * NSEC_PER_SEC);
+}
+
 static int
 offer(struct limit_run *run, struct engine *e, double rate, struct step *ret_step, struct err *err)
 {
@@ -26,8 +34,7 @@ offer(struct limit_run *run, struct engine *e, double rate, struct step *ret_ste
 
     *ret_step = (struct step){0};
     engine_set_rate(e, rate, false);
-    // The first moments of a rate go into making VUs and connections.
-    int r = engine_pass(e, STEP / 3, err);
+    int r = engine_pass(e, settle_time(run), err);
     r = r ? r : engine_take_window(e, &w);
     nsec_t cpu = nullserver_cpu(run->null);
     nsec_t began = clock_now();
@@ -46,42 +53,44 @@ static double completion_rate(const struct step *s)
     return s->tally.completed / MAX(s->tally.seconds, 1e-9);
 }
 
-// Raises the rate until the generator does not follow; what it completes then is what it can do.
+static bool followed(const struct limit_run *run, const struct step *s, double rate)
+{
+    return !limit_tally_generator_bound(&s->tally, run, rate) && completion_rate(s) > 0.93 * rate &&
+           limit_tally_held(&s->tally, run);
+}
+
+// Raises the rate until the generator fails twice to follow; what it completes then is what it can
+// do.
 static double climb(struct limit_run *run, struct engine *e, struct err *err)
 {
     double enough = run->config->max_rate > 0 ? run->config->max_rate / HEADROOM : RATE_MAX;
     double best = 0;
+    int failures = 0;
     struct step s;
 
-    for (double rate = RATE_FIRST;; rate *= RATE_FACTOR) {
+    for (double rate = RATE_FIRST; failures < 2 && best < enough;) {
         if (offer(run, e, rate, &s, err)) {
+            snprintf(run->calibration, sizeof(run->calibration), "%.150s", err->message);
             return 0;
         }
-        if (s.tally.completed <= 0) {
-            snprintf(run->calibration, sizeof(run->calibration),
-                     "nothing completed against the null server");
-            return 0;
-        }
-        if (best <= 0 && !limit_tally_held(&s.tally, run)) {
-            snprintf(run->calibration, sizeof(run->calibration),
-                     "the script does not hold its thresholds against the null server");
-            return 0;
-        }
-        if (limit_tally_generator_bound(&s.tally, run, rate) || completion_rate(&s) < 0.95 * rate ||
-            !limit_tally_held(&s.tally, run)) {
-            best = MAX(best, MIN(0.9 * completion_rate(&s), rate));
-            break;
-        }
-        best = rate;
-        if (rate >= enough) {
-            break;
+        if (followed(run, &s, rate)) {
+            best = rate;
+            rate *= RATE_FACTOR;
+            failures = 0;
+        } else {
+            failures++;
         }
     }
-    if (s.null_busy > 0.9) {
+    if (best <= 0 && !limit_tally_held(&s.tally, run)) {
+        snprintf(run->calibration, sizeof(run->calibration),
+                 "the script does not hold its thresholds against the null server");
+        return 0;
+    }
+    if (failures > 0 && s.null_busy > 0.9) {
         snprintf(run->calibration, sizeof(run->calibration), "the null server was the limit");
         return 0;
     }
-    return best;
+    return failures > 0 ? MAX(best, 0.9 * completion_rate(&s)) : best;
 }
 
 void limit_run_calibrate(struct limit_run *run)
