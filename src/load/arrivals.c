@@ -9,15 +9,20 @@
 #include "load/exits.h"
 #include "load/runner.h"
 
+unsigned arrivals_workers(const struct engine *e, const struct scenario_options *o)
+{
+    int64_t ready = segment_scale(&e->segment, (int64_t)o->pre_allocated_vus);
+    int64_t most = segment_scale(&e->segment, (int64_t)o->max_vus);
+
+    return (unsigned)MAX(MIN(ready > 0 ? ready : most, e->worker_count), 1);
+}
+
 void arrivals_init(struct runner *r)
 {
     const struct scenario_options *o = r->options;
 
     const struct engine *e = r->worker->engine;
-    int64_t ready = segment_scale(&e->segment, (int64_t)o->pre_allocated_vus);
-    int64_t most = segment_scale(&e->segment, (int64_t)o->max_vus);
-    // Only workers that have VUs from the start get arrivals.
-    unsigned parts = (unsigned)MAX(MIN(ready > 0 ? ready : most, e->worker_count), 1);
+    unsigned parts = arrivals_workers(e, o);
 
     if (r->worker->index < parts) {
         struct segment *s = &r->arrivals.segment;

@@ -596,6 +596,7 @@ void engine_set_rate(struct engine *e, double per_second, bool poisson)
 {
     CLEANUP_FREE struct call *calls = xcalloc(e->worker_count, sizeof(*calls));
     CLEANUP_FREE struct drive_rate *rates = xcalloc(e->worker_count, sizeof(*rates));
+    unsigned parts = arrivals_workers(e, &e->config.options->scenarios[0]);
     nsec_t now = clock_now();
 
     if (!e->driving) {
@@ -604,7 +605,7 @@ void engine_set_rate(struct engine *e, double per_second, bool poisson)
     }
     for (unsigned i = 0; i < e->worker_count; i++) {
         rates[i] = (struct drive_rate){
-            .per_second = per_second / e->worker_count,
+            .per_second = i < parts ? per_second / parts : 0,
             .poisson = poisson,
             .base = now,
             .first_gap = per_second > 0 ? (i + 1) / per_second : 0,

@@ -90,7 +90,8 @@ double runner_progress(const struct runner *r, nsec_t now);
 // Adds to dropped_iterations.
 void runner_drop(struct runner *r, uint64_t count);
 
-// Open models: starts (or drops) an iteration that is due at `intended`.
+// Open models. Only workers that have VUs from the start get arrivals: the first so many.
+unsigned arrivals_workers(const struct engine *e, const struct scenario_options *o);
 void arrivals_init(struct runner *r);
 void arrivals_start(struct runner *r);
 void arrivals_end(struct runner *r, bool aborted);

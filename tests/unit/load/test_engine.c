@@ -343,6 +343,37 @@ START_TEST(open_model_drive)
 }
 END_TEST
 
+START_TEST(a_drive_of_few_vus_drops_nothing_for_want_of_a_worker)
+{
+    struct script s = {0};
+    struct metric_registry *registry = metric_registry_new();
+    struct run_options o;
+    struct engine *e;
+    struct window w;
+    struct err err = {0};
+
+    fake_build("{\"scenarios\": {\"a\": {\"executor\": \"constant-arrival-rate\", \"rate\": 1,"
+               "\"duration\": \"1h\", \"preAllocatedVUs\": 1, \"maxVUs\": 50}}}",
+               &o, registry);
+    struct engine_config config = {.ops = &fake_ops,
+                                   .script = &s,
+                                   .options = &o,
+                                   .registry = registry,
+                                   .workers = 3,
+                                   .seed = 1};
+    ck_assert_int_eq(engine_start(&config, &e, &err), 0);
+    engine_set_rate(e, 300, false);
+    ck_assert_int_eq(engine_pass(e, 400 * MS, &err), 0);
+    ck_assert_int_eq(engine_take_window(e, &w), 0);
+    ck_assert_uint_ge(w.arrivals, 100);
+    ck_assert_uint_le(w.dropped, w.arrivals / 4);
+    ck_assert_int_eq(engine_finish(e, &err), 0);
+    engine_free(e);
+    options_fini(&o);
+    metric_registry_free(registry);
+}
+END_TEST
+
 UNIT_MAIN("load/engine",
           iterations_are_counted,
           defaults_are_one_iteration,
@@ -358,4 +389,5 @@ UNIT_MAIN("load/engine",
           thresholds_end_the_run,
           few_vus_on_many_workers_lose_nothing,
           segments_do_what_the_whole_does,
-          open_model_drive)
+          open_model_drive,
+          a_drive_of_few_vus_drops_nothing_for_want_of_a_worker)
