@@ -11,6 +11,8 @@ static const double RATE_FIRST = 250;
 static const double RATE_FACTOR = 4;
 static const double RATE_MAX = 1e6;
 static const nsec_t STEP = 750 * NSEC_PER_MSEC;
+// More VUs may have to be made first.
+enum { TRIES = 3 };
 // Share of what it can do that the search may ask of it.
 static const double HEADROOM = 0.8;
 
@@ -59,8 +61,8 @@ static bool followed(const struct limit_run *run, const struct step *s, double r
            limit_tally_held(&s->tally, run);
 }
 
-// Raises the rate until the generator fails twice to follow; what it completes then is what it can
-// do.
+// Raises the rate until the generator fails to follow, however often it is asked; what it completes
+// then is what it can do.
 static double climb(struct limit_run *run, struct engine *e, struct err *err)
 {
     double enough = run->config->max_rate > 0 ? run->config->max_rate / HEADROOM : RATE_MAX;
@@ -68,7 +70,7 @@ static double climb(struct limit_run *run, struct engine *e, struct err *err)
     int failures = 0;
     struct step s;
 
-    for (double rate = RATE_FIRST; failures < 2 && best < enough;) {
+    for (double rate = RATE_FIRST; failures < TRIES && best < enough;) {
         if (offer(run, e, rate, &s, err)) {
             snprintf(run->calibration, sizeof(run->calibration), "%.150s", err->message);
             return 0;

@@ -129,7 +129,7 @@ bool limit_tally_generator_bound(const struct limit_tally *t,
 
     return t->arrivals < 0.97 * due - 2 - (run->config->poisson ? 4 * sqrt(due) : 0) ||
            t->late > 0.3 * t->arrivals + 2 || (t->busy > 0.9 && t->late > 0.05 * t->arrivals + 2) ||
-           (t->dropped > 0.005 * t->arrivals && limit_tally_held(t, run));
+           (t->dropped > 0.005 * t->arrivals + 2 && limit_tally_held(t, run));
 }
 
 static void emit_finished(const struct limit_run *run,
