@@ -28,6 +28,7 @@ struct co {
     struct loop *loop;
     enum co_state state;
     bool woken, cancelled;
+    bool guarded; // by the kernel; else by a canary, which costs a page
     int value;
     void *sp;
     char *stack; // lowest address
@@ -157,12 +158,13 @@ static void map_stack(struct loop *l, struct co *co)
 #ifdef PR_SET_VMA
     prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, p, STACK_SIZE, "coroutine stack");
 #endif
-    // A guard costs one mapping more where the kernel has no MADV_GUARD_INSTALL; the canary stays.
-    if (madvise(p, GUARD_SIZE, MADV_GUARD) < 0 && l->stacks < GUARDED_MAX) {
-        mprotect(p, GUARD_SIZE, PROT_NONE);
-    }
+    // A guard costs one mapping more where the kernel has no MADV_GUARD_INSTALL.
+    co->guarded = madvise(p, GUARD_SIZE, MADV_GUARD) == 0 ||
+                  (l->stacks < GUARDED_MAX && mprotect(p, GUARD_SIZE, PROT_NONE) == 0);
     co->stack = p;
-    *(uint64_t *)(void *)(p + GUARD_SIZE) = CANARY;
+    if (!co->guarded) {
+        *(uint64_t *)(void *)(p + GUARD_SIZE) = CANARY;
+    }
     co->valgrind_id = tools_register_stack(p, p + STACK_SIZE);
     l->stacks++;
 }
@@ -258,7 +260,7 @@ static void resume(struct loop *l, struct co *co)
     co_switch(&l->sp, co->sp);
     tools_finish_switch(l->asan_stack, NULL, NULL);
     self = NULL;
-    ASSERT(*(uint64_t *)(void *)(co->stack + GUARD_SIZE) == CANARY);
+    ASSERT(co->guarded || *(uint64_t *)(void *)(co->stack + GUARD_SIZE) == CANARY);
     if (co->hooks.leave) {
         co->hooks.leave(co->hooks.arg);
     }

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/rng.h"
 #include "rt/co.h"
@@ -184,8 +188,44 @@ START_TEST(stacks_are_deep_and_reused)
 }
 END_TEST
 
+static int overflow(volatile char *below)
+{
+    volatile char frame[512];
+
+    frame[0] = 1;
+    return below - frame > 10 << 20 ? 0 : overflow(below) + frame[0];
+}
+
+static void overflow_main(void *arg)
+{
+    volatile char here = 0;
+
+    *(int *)arg = overflow(&here);
+    loop_stop(loop_current());
+}
+
+START_TEST(overflow_ends_the_process)
+{
+    int status = 0, result = 0;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        struct loop *l = loop_new();
+        setrlimit(RLIMIT_CORE, &(struct rlimit){0});
+        signal(SIGSEGV, SIG_DFL);
+        close(2); // a sanitizer's report
+        co_spawn(l, overflow_main, &result, NULL);
+        loop_run(l);
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(!WIFEXITED(status) || WEXITSTATUS(status) != 0);
+}
+END_TEST
+
 UNIT_MAIN("rt/co",
           wake_values_and_cancellation,
           many_sleepers,
           group_is_waited_for_after_cancellation,
-          stacks_are_deep_and_reused)
+          stacks_are_deep_and_reused,
+          overflow_ends_the_process)
