@@ -15,8 +15,8 @@ struct response {
     const char *tls_version, *tls_cipher;
     int status;
     unsigned http_major, http_minor;
-    unsigned port;
-    char ip[INET6_ADDRSTRLEN];
+    struct in6_addr peer; // of peer_family
+    unsigned short peer_family, port;
     bool is_binary, has_body;
     char text[];
 };
@@ -186,6 +186,16 @@ static JSValue status_text(JSContext *ctx, const struct response *p)
     return js_string_of_bytes(ctx, (struct slice){strbuf_str(&text), text.n});
 }
 
+static JSValue remote_ip(JSContext *ctx, const struct response *p)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+
+    if (p->peer_family == AF_INET || p->peer_family == AF_INET6) {
+        inet_ntop(p->peer_family, &p->peer, text, sizeof text);
+    }
+    return JS_NewString(ctx, text);
+}
+
 static JSValue cached(JSContext *ctx, JSValue *slot, JSValue made)
 {
     *slot = made;
@@ -204,7 +214,7 @@ static JSValue get(JSContext *ctx, JSValueConst self, int which)
     (JS_IsUndefined(p->slot) ? cached(ctx, &p->slot, make) : JS_DupValue(ctx, p->slot))
     switch ((enum property)which) {
     case GET_remote_ip:
-        return JS_NewString(ctx, p->ip);
+        return remote_ip(ctx, p);
     case GET_remote_port:
         return JS_NewInt32(ctx, (int)p->port);
     case GET_url:
@@ -382,13 +392,14 @@ static struct slice put(char **at, struct slice from)
 
 static void set_peer(struct response *p, const struct sockaddr_storage *peer)
 {
+    p->peer_family = (unsigned short)peer->ss_family;
     if (peer->ss_family == AF_INET) {
         const struct sockaddr_in *in = (const struct sockaddr_in *)peer;
-        inet_ntop(AF_INET, &in->sin_addr, p->ip, sizeof p->ip);
+        memcpy(&p->peer, &in->sin_addr, sizeof in->sin_addr);
         p->port = ntohs(in->sin_port);
     } else if (peer->ss_family == AF_INET6) {
         const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)peer;
-        inet_ntop(AF_INET6, &in->sin6_addr, p->ip, sizeof p->ip);
+        p->peer = in->sin6_addr;
         p->port = ntohs(in->sin6_port);
     }
 }
