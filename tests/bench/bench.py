@@ -150,11 +150,21 @@ class Bench:
         for _ in range(self.options.pairs):
             wrk = self.wrk(users)
             ours, _, _ = self.plimsoll(users, self.options.seconds)
-            rows.append((wrk, ours))
+            rows.append((wrk, ours, self.exchange(users)))
         return {"users": users, "wrk_us": statistics.median(row[0] for row in rows),
                 "plimsoll_us": statistics.median(row[1] for row in rows),
                 "ratio": statistics.median(row[1] / row[0] for row in rows),
-                "ratios": [round(row[1] / row[0], 3) for row in rows]}
+                "ratios": [round(row[1] / row[0], 3) for row in rows],
+                "exchange_us": statistics.median(row[2] for row in rows),
+                "exchange_ratio": statistics.median(row[2] / row[0] for row in rows)}
+
+    def exchange(self, users):
+        """CPU microseconds per request of virtual users in C: net and rt without a script."""
+        out, cpu, _, status = run([os.path.join(self.options.build, "tests", "bench", "bench-exchange"), str(self.port),
+                                   str(users), "2"], self.client_core)
+        if status != 0:
+            raise SystemExit(f"bench: bench-exchange failed with status {status}:\n{out}")
+        return 1e6 * cpu / int(out.split()[0])
 
     def script(self, text, *flags):
         """(metrics of --summary-export, CPU seconds) of a script without requests."""
@@ -209,6 +219,7 @@ def main():
             result[f"order_{users}"] = row
             print(f"order, {users:5d} VUs      plimsoll {row['plimsoll_us']:.1f} us, wrk {row['wrk_us']:.1f} us of CPU a"
                   f" request: ratio {row['ratio']:.2f} ({', '.join(map(str, row['ratios']))})", flush=True)
+            print(f"exchange alone       {row['exchange_us']:.1f} us: ratio {row['exchange_ratio']:.2f}", flush=True)
         result["kib_per_vu"] = bench.memory(500)
         print(f"memory               {result['kib_per_vu']:.1f} KiB per VU running the order script", flush=True)
         empty, cpu = bench.script(EMPTY, "-u", "100", "-d", "3s")
