@@ -211,6 +211,7 @@ int dial_await(struct endpoint *e, struct exchange *x, nsec_t deadline, struct c
     e->conns--;
     if (r == 0) {
         r = connect_any(e, x, &addresses, dial_deadline, &c);
+        ASSERT(r || c);
     }
     if (r == 0 && e->tls) {
         x->times.tls_start = clock_now();

@@ -151,7 +151,7 @@ static void set_connection_facts(struct exchange *x, const struct conn *c)
 // One attempt. 0 (answered or failed), 1 = try again, -ECANCELED.
 static int attempt(struct exchange *x, nsec_t deadline)
 {
-    struct conn *c;
+    struct conn *c = NULL;
     int r;
 
     reset(x);
@@ -159,6 +159,7 @@ static int attempt(struct exchange *x, nsec_t deadline)
     if (r) {
         return r < 0 ? r : 0;
     }
+    ASSERT(c);
     x->times.got_conn = clock_now();
     set_connection_facts(x, c);
     conn_start(c, x, deadline);

@@ -52,8 +52,8 @@ struct endpoint {
     struct list waiters; // struct queued, first come first
     unsigned conns;      // idle, in use and being made
     unsigned idle_count;
-    unsigned turns; // waiters that were woken and did not run yet
-    void *tls_session;   // SSL_SESSION to resume
+    unsigned turns;    // waiters that were woken and did not run yet
+    void *tls_session; // SSL_SESSION to resume
 };
 
 enum conn_stage { CONN_DIALING, CONN_IDLE, CONN_BUSY };

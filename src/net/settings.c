@@ -154,12 +154,12 @@ int net_settings_add_blacklist(struct net_settings *s, const char *cidr, struct 
 {
     struct sockaddr_storage a;
     char host[64];
-    const char *slash = strchr(cidr ? cidr : "", '/');
     int64_t prefix;
 
+    cidr = cidr ? cidr : "";
+    const char *slash = strchr(cidr, '/');
     if (!slash || (size_t)(slash - cidr) >= sizeof(host)) {
-        return err_set(err, -EINVAL, "blacklistIPs: '%s' is no range such as 10.0.0.0/8",
-                       cidr ? cidr : "");
+        return err_set(err, -EINVAL, "blacklistIPs: '%s' is no range such as 10.0.0.0/8", cidr);
     }
     memcpy(host, cidr, (size_t)(slash - cidr));
     host[slash - cidr] = 0;
