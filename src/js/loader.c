@@ -192,7 +192,7 @@ static JSModuleDef *load_module(JSContext *ctx, const char *name, void *opaque)
     if (js_module_exists(name)) {
         // In the model a placeholder: its object is never asked for.
         JSValue object = ctx == t->model ? JS_NULL : js_module_make(ctx, name);
-        return JS_IsException(object) ? NULL : qx_native_module(ctx, name, object);
+        return JS_IsException(object) ? NULL : qx_native_module(ctx, name, object, true);
     }
     const struct js_file *file = js_load_file(ctx, js_path_of_name(name));
     if (!file) {
@@ -203,7 +203,7 @@ static JSModuleDef *load_module(JSContext *ctx, const char *name, void *opaque)
         return NULL;
     }
     if (JS_IsUndefined(module)) {
-        return qx_native_module(ctx, name, JS_UNDEFINED);
+        return qx_native_module(ctx, name, JS_UNDEFINED, false);
     }
     JSModuleDef *m = JS_VALUE_GET_PTR(module);
     JS_FreeValue(ctx, module); // the context's list keeps it
@@ -262,7 +262,7 @@ static JSModuleDef *native_module(JSContext *ctx, const char *name)
     if (js_module_exists(name)) {
         object = js_module_make(ctx, name);
     }
-    return JS_IsException(object) ? NULL : qx_native_module(ctx, name, object);
+    return JS_IsException(object) ? NULL : qx_native_module(ctx, name, object, false);
 }
 
 static JSValue evaluate_commonjs(JSContext *ctx, const char *name)

@@ -156,7 +156,7 @@ static int native_want_all(JSContext *ctx, JSModuleDef *m)
     return result;
 }
 
-JSModuleDef *qx_native_module(JSContext *ctx, const char *name, JSValue object)
+JSModuleDef *qx_native_module(JSContext *ctx, const char *name, JSValue object, bool all)
 {
     JSModuleDef *m = JS_NewCModule(ctx, name, native_init);
 
@@ -165,7 +165,7 @@ JSModuleDef *qx_native_module(JSContext *ctx, const char *name, JSValue object)
         return NULL;
     }
     m->private_value = object;
-    return m;
+    return all && native_want_all(ctx, m) ? NULL : m;
 }
 
 void qx_set_resolver(qx_resolve_fn fn)
@@ -320,6 +320,13 @@ static JSModuleDef *clone_record(JSContext *ctx, const JSModuleDef *t)
     m->func_obj = js_dup(t->func_obj);
     m->has_tla = t->has_tla;
     m->resolved = true;
+    JSValue meta = JS_GetImportMeta(ctx, m);
+    if (!JS_IsObject(meta)) {
+        return NULL;
+    }
+    JS_DefinePropertyValueStr(ctx, meta, "url", JS_AtomToString(ctx, t->module_name),
+                              JS_PROP_C_W_E);
+    JS_FreeValue(ctx, meta);
     if (!COPY(star_export_entries) || m->req_module_entries_count != t->req_module_entries_count ||
         m->export_entries_count != t->export_entries_count ||
         m->import_entries_count != t->import_entries_count) {

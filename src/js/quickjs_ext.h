@@ -37,8 +37,9 @@ void qx_random_seed(JSContext *ctx, uint64_t seed);
 
 // A module of ours: its exports are the properties of `object` (JS_UNDEFINED: asked of the resolver
 // when the module is evaluated) and `default`, which is the object itself. Names that importers ask
-// for and the object lacks are undefined. NULL with an exception.
-JSModuleDef *qx_native_module(JSContext *ctx, const char *name, JSValue object);
+// for and the object lacks are undefined; with `all`, for importers that are not known beforehand,
+// every property is an export. NULL with an exception.
+JSModuleDef *qx_native_module(JSContext *ctx, const char *name, JSValue object, bool all);
 typedef JSValue (*qx_resolve_fn)(JSContext *ctx, const char *name);
 void qx_set_resolver(qx_resolve_fn fn); // process-wide, once
 

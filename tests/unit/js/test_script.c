@@ -385,6 +385,21 @@ START_TEST(runs_commonjs)
 }
 END_TEST
 
+START_TEST(imports_while_it_runs)
+{
+    struct run r = {.vus = 2};
+
+    go(&r, "import sleep from 'k6';\n"
+           "export default async function () {\n"
+           "  const m = await import('k6/encoding');\n"
+           "  console.log(m.b64encode('a'), m.default.b64encode('b'), import.meta.url);\n"
+           "}");
+    LOGGED(&r, "YQ== Yg== file:///tmp/script.js");
+    ck_assert_uint_eq(r.ok, 2);
+    finish(&r);
+}
+END_TEST
+
 static int lend(void *arg, const char *args, struct strbuf *ret_json, struct err *err)
 {
     if (!strcmp(args, "[]")) {
@@ -423,4 +438,5 @@ UNIT_MAIN("script",
           says_where_init_code_fails,
           knows_options_and_functions,
           runs_commonjs,
+          imports_while_it_runs,
           offers_lent_modules)
