@@ -24,7 +24,11 @@ void limit_record_open(struct limit_record_dir *r,
 
     r->seed = config->seed;
     r->name = name;
-    if (rundir_create(RUNDIR_PARENT, name, &r->dir, &err)) {
+    // Of a URL the host says more than its last part.
+    const char *scheme = strstr(name, "://");
+    const char *host = scheme ? scheme + 3 : name;
+    CLEANUP_FREE char *folder = scheme ? xstrndup(host, strcspn(host, "/?#")) : xstrdup(name);
+    if (rundir_create(RUNDIR_PARENT, folder, &r->dir, &err)) {
         log_warn("no run directory is written: %s", err.message);
         r->dir = NULL;
         return;

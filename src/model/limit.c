@@ -23,7 +23,7 @@ enum { REFINES_MIN = 5, SOAKS_MAX = 3, STARVED_MAX = 2 };
 static const char *const KINDS[] = {"warm-up", "bracket", "refine", "confirm", "above"};
 static const char *const VERDICTS[] = {"limit",    "lower-bound",  "not-reached", "no-steady-state",
                                        "unstable", "non-monotone", "not-held"};
-static const char *const REASONS[] = {"", "generator", "max-rate", "budget"};
+static const char *const REASONS[] = {"", "generator", "max-rate", "budget", "interrupted"};
 
 const char *limit_kind_name(enum limit_kind kind)
 {
@@ -612,7 +612,7 @@ void limit_result(const struct limit *l, struct limit_result *ret_result)
     bool ended = l->status == LIMIT_ENDED;
     struct limit_result r = {
         .verdict = ended ? l->verdict : LIMIT_LOWER_BOUND,
-        .reason = ended ? l->reason : LIMIT_REASON_BUDGET,
+        .reason = ended ? l->reason : LIMIT_REASON_INTERRUPTED,
         .confirmed = l->confirmed,
         .breached = l->breached,
         .saturation = limit_estimate_saturation(l),

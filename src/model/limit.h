@@ -96,6 +96,7 @@ enum limit_reason {
     LIMIT_REASON_GENERATOR,
     LIMIT_REASON_CAP,
     LIMIT_REASON_BUDGET,
+    LIMIT_REASON_INTERRUPTED,
 };
 const char *limit_reason_name(enum limit_reason reason);
 
@@ -190,8 +191,8 @@ bool limit_next(struct limit *l, struct limit_probe *ret_probe);
 bool limit_watch(const struct limit *l, const struct limit_window *so_far);
 // What the probe of the last limit_next() saw. An empty window counts as lost to the generator.
 void limit_feed(struct limit *l, const struct limit_window *window);
-// Valid at any time; before the end it is the best so far with verdict "lower-bound" for want of
-// budget, so that an interrupted search still has an answer.
+// Valid at any time; before the end it is the best so far as a "lower-bound", so that an interrupted
+// search still has an answer.
 void limit_result(const struct limit *l, struct limit_result *ret_result);
 // Share of the work that is behind us, 0 to 1, for a progress bar.
 double limit_progress(const struct limit *l);

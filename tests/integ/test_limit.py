@@ -7,7 +7,9 @@ itself; the file's tests run one after the other, and one that a busy machine sp
 import json
 import re
 import shutil
+import signal
 import subprocess
+import time
 
 import pytest
 
@@ -189,3 +191,17 @@ def test_url_prints_its_script(plimsoll, known_server):
     assert "at least 50" in done.stdout
     assert "co-located" in done.stdout
     assert "left" in done.stderr
+
+
+def test_interrupt_keeps_what_is_known(spawn, binary, known_server, tmp_path):
+    url = known_server("--workers", "64", "--service", "0.001")
+    process = spawn([binary, "limit", url, "--budget", "60s", "--format", "json", "--quiet"],
+                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(6)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 3, err
+    found = json.loads(out)
+    assert (found["verdict"], found["reason"]) == ("lower-bound", "interrupted")
+    [directory] = (tmp_path / "plimsoll-runs").iterdir()
+    assert json.loads((directory / "result.json").read_text())["limits"][0] == found

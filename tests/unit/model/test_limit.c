@@ -178,7 +178,7 @@ START_TEST(an_interrupted_search_has_an_answer)
     }
     limit_result(&l, &r);
     ck_assert_str_eq(limit_verdict_name(r.verdict), "lower-bound");
-    ck_assert_str_eq(limit_reason_name(r.reason), "budget");
+    ck_assert_str_eq(limit_reason_name(r.reason), "interrupted");
     ck_assert_double_ge(r.rate, 10);
     ck_assert_double_le(r.rate, 1000);
 }
