@@ -75,13 +75,15 @@ def run_target(target, deadline):
                                start_new_session=True)
     try:
         return process.wait(timeout=max(1, deadline - time.monotonic()))
-    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+    except (subprocess.TimeoutExpired, KeyboardInterrupt) as why:
         os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(timeout=20)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+        if isinstance(why, KeyboardInterrupt):
+            raise
         print(f"make {target}: ended, the time is over", flush=True)
         return 124
 
@@ -126,4 +128,7 @@ def main(args):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
