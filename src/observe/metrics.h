@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// clang-format off
+// What is read of a pod's /metrics: OBSERVED(id, name); several samples of one name are added up.
+OBSERVED(POOL_SIZE, "db_pool_size")
+OBSERVED(POOL_IN_USE, "db_pool_in_use")
+OBSERVED(POOL_PENDING, "db_pool_pending")
+OBSERVED(UPSTREAM_SIZE, "upstream_pool_size")
+OBSERVED(UPSTREAM_IN_USE, "upstream_pool_in_use")
+OBSERVED(UPSTREAM_PENDING, "upstream_pool_pending")
+OBSERVED(REQUESTS, "http_requests_total")
+OBSERVED(IN_FLIGHT, "http_requests_in_flight")
+OBSERVED(WORKERS, "worker_concurrency")
+OBSERVED(WORKERS_BUSY, "worker_busy")
+OBSERVED(OUTBOX_DEPTH, "outbox_depth")
+OBSERVED(ORDERS, "orders_created_total")
+OBSERVED(TOKENS, "tokens_issued_total")
+OBSERVED(SENT, "notifications_sent_total")
+OBSERVED(OFFERED, "nats_consumer_offered_total")
+OBSERVED(DELIVERED, "nats_consumer_delivered_total")
+OBSERVED(ACKED, "nats_consumer_acked_total")
+OBSERVED(PENDING, "nats_consumer_pending")
+OBSERVED(REFUSED, "http_requests_total{429}")
