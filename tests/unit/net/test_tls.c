@@ -268,6 +268,132 @@ START_TEST(bad_client_certificates)
 }
 END_TEST
 
+enum { LARGE = 3 << 20 };
+
+// Reads a request of LARGE bytes of body slowly and answers with as many.
+static void serve_large(struct netserver *s, int fd, unsigned number)
+{
+    struct tls_server *t = s->arg;
+    SSL *ssl = SSL_new(t->ctx);
+    char *buf = xcalloc(1, 65536);
+    size_t n = 0, head = 0, wrong = 0;
+
+    SSL_set_fd(ssl, fd);
+    ck_assert_int_eq(SSL_accept(ssl), 1);
+    while (n < LARGE + head) {
+        int r = SSL_read(ssl, buf, 65536);
+        ck_assert_int_gt(r, 0);
+        if (!n) {
+            const char *end = memmem(buf, (size_t)r, "\r\n\r\n", 4);
+            ck_assert_ptr_nonnull(end);
+            head = (size_t)(end - buf) + 4;
+            usleep(50000); // the client's socket buffer fills
+        }
+        for (int i = n ? 0 : (int)head; i < r; i++) {
+            wrong += buf[i] != 'x';
+        }
+        n += (size_t)r;
+    }
+    ck_assert_int_eq(n, LARGE + head);
+    ck_assert_int_eq(wrong, 0);
+    s->requests++;
+    int m = snprintf(buf, 100, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", LARGE);
+    SSL_write(ssl, buf, m);
+    memset(buf, 'y', 65536);
+    for (int i = 0; i < LARGE / 65536; i++) {
+        SSL_write(ssl, buf, 65536);
+    }
+    SSL_shutdown(ssl);
+    SSL_free(ssl);
+    free(buf);
+}
+
+static void send_large(struct netrun *r)
+{
+    struct exchange x = netrun_request(r, "POST", "/");
+    char *body = xmalloc(LARGE);
+    char headers[100];
+
+    memset(body, 'x', LARGE);
+    snprintf(headers, sizeof(headers), "Host: test\r\nContent-Length: %d\r\n", LARGE);
+    x.endpoint = client_endpoint(r->client, true, SLICE("127.0.0.1"), r->port);
+    x.headers = slice_of(headers);
+    x.body = (struct slice){body, LARGE};
+    ck_assert_int_eq(exchange_await(r->client, &x), 0);
+    ck_assert_msg(x.error_code == 0, "%d %s", x.error_code, x.error);
+    ck_assert_int_eq(x.response_body.n, LARGE);
+    memset(body, 'y', LARGE);
+    ck_assert_int_eq(memcmp(x.response_body.p, body, LARGE), 0);
+    ck_assert_int_gt(x.bytes_sent, LARGE);
+    exchange_release(r->client, &x);
+    free(body);
+}
+
+START_TEST(large_bodies)
+{
+    struct netserver s;
+    struct netrun r = {0};
+    struct tls_server t = {.ctx = SSL_CTX_new(TLS_server_method())};
+
+    make_authorities();
+    struct identity server = make_identity("s", "DNS:x", &stranger, -60);
+    SSL_CTX_use_certificate(t.ctx, server.cert);
+    SSL_CTX_use_PrivateKey(t.ctx, server.key);
+    netserver_start(&s, serve_large, &t);
+    net_settings_init(&r.settings);
+    r.settings.tls_skip_verify = true;
+    r.port = s.port;
+    netrun(&r, send_large);
+    netserver_stop(&s);
+    ck_assert_int_eq(s.requests, 1);
+    SSL_CTX_free(t.ctx);
+    free_identity(&server);
+    free_authorities();
+}
+END_TEST
+
+static void cancelled_handshake(void *arg)
+{
+    struct netrun *r = arg;
+    struct exchange x = netrun_request(r, "GET", "/");
+
+    x.endpoint = client_endpoint(r->client, true, SLICE("127.0.0.1"), r->port);
+    ck_assert_int_eq(exchange_await(r->client, &x), -ECANCELED);
+}
+
+static void wait_for_end(struct netserver *s, int fd, unsigned number)
+{
+    char byte[512];
+
+    while (recv(fd, byte, sizeof(byte), 0) > 0) {
+    }
+}
+
+static void cancel_it(struct netrun *r)
+{
+    struct co *co = co_spawn(r->loop, cancelled_handshake, r, NULL);
+
+    co_await_sleep(30 * NSEC_PER_MSEC);
+    co_cancel(co);
+    while (co_count(r->loop) > 1) {
+        co_await_sleep(NSEC_PER_MSEC);
+    }
+}
+
+START_TEST(handshake_cancelled)
+{
+    struct netserver s;
+    struct netrun r = {0};
+
+    netserver_start(&s, wait_for_end, NULL);
+    net_settings_init(&r.settings);
+    r.port = s.port;
+    netrun(&r, cancel_it);
+    netserver_stop(&s);
+    ck_assert_int_eq(s.accepted, 1);
+}
+END_TEST
+
 static void serve_plain(struct netserver *s, int fd, unsigned number)
 {
     char buf[2048];
@@ -292,4 +418,10 @@ START_TEST(server_without_tls)
 }
 END_TEST
 
-UNIT_MAIN("net/tls", certificates, client_certificates, bad_client_certificates, server_without_tls)
+UNIT_MAIN("net/tls",
+          certificates,
+          client_certificates,
+          bad_client_certificates,
+          server_without_tls,
+          large_bodies,
+          handshake_cancelled)
