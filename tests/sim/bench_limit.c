@@ -226,7 +226,7 @@ static void score_all(const struct scenario *list, size_t count, int runs, const
         if (only && !strstr(list[i].name, only)) {
             continue;
         }
-        double truth = sim_true_limit(&list[i].params);
+        double truth = sim_true_limit(&list[i].params, 400);
         score_server(&list[i], truth, 90, runs, only ? stdout : NULL);
         score_server(&list[i], truth, 300, runs, only ? stdout : NULL);
     }

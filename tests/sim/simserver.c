@@ -211,11 +211,11 @@ void sim_search(const struct sim_params *params,
     sim_fini(&s);
 }
 
-static bool holds(const struct sim_params *params, double rate, double requests)
+static bool holds(const struct sim_params *params, double rate, double requests, double stalls)
 {
     struct sim_server s;
     double skip = whole_bins(20 * params->service_mean + 5 + 10 * params->cold_memory);
-    double seconds = whole_bins(MAX(requests / rate, 400 * params->stall_every));
+    double seconds = whole_bins(MAX(requests / rate, stalls * params->stall_every));
     double n = 0;
     double bad = 0;
     double arrivals = 0;
@@ -237,14 +237,14 @@ static bool holds(const struct sim_params *params, double rate, double requests)
     return bad <= params->allowed * n && completions > 0.997 * arrivals;
 }
 
-double sim_true_limit(const struct sim_params *params)
+double sim_true_limit(const struct sim_params *params, double stalls)
 {
     double low = 0;
     double high = params->workers / params->service_mean * 1.2;
 
     for (int i = 0; i < 13; i++) {
         double mid = (low + high) / 2;
-        if (mid < params->failing_below || holds(params, mid, 4e5)) {
+        if (mid < params->failing_below || holds(params, mid, 4e5, stalls)) {
             low = mid;
         } else {
             high = mid;

@@ -64,5 +64,6 @@ void sim_search(const struct sim_params *params,
                 FILE *trace,
                 struct limit_result *ret_result);
 // The true limit: the rate at which the long-run share of bad requests is the allowed one (or the
-// completions stop following the arrivals), by bisection over long runs in the settled state.
-double sim_true_limit(const struct sim_params *params);
+// completions stop following the arrivals), by bisection over long runs in the settled state, each
+// of `stalls` stalls at least.
+double sim_true_limit(const struct sim_params *params, double stalls);

@@ -33,7 +33,7 @@ static double rmse(const struct sim_params *params, double truth, int *ret_found
 
 static void check_server(const struct sim_params *params, double low, double high, double error)
 {
-    double truth = sim_true_limit(params);
+    double truth = sim_true_limit(params, 60);
     int found;
     int over;
 
