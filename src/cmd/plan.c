@@ -151,7 +151,7 @@ static unsigned terminal_width(void)
                : 140;
 }
 
-static void write_report(struct plan_options *o, json_t *result)
+static void write_report(struct plan_options *o, json_t *result, bool tell)
 {
     CLEANUP(strbuf_fini) struct strbuf markdown = STRBUF_NULL;
     struct rundir *dir = o->plan.dir;
@@ -166,7 +166,7 @@ static void write_report(struct plan_options *o, json_t *result)
     if (r || rundir_error(dir)) {
         log_warn("the run directory '%s' is not complete: %s", rundir_path(dir),
                  r ? err.message : err_errno(rundir_error(dir)));
-    } else if (!o->quiet) {
+    } else if (tell && !o->quiet) {
         fprintf(stderr, "report: %s/plan.md\n", rundir_path(dir));
     }
     rundir_close(dir);
@@ -233,7 +233,7 @@ static int run_plan(struct plan_options *o, const char *path, int argc, char **a
         report_print(result, o->format, terminal_width());
         fflush(stdout);
     }
-    write_report(o, result);
+    write_report(o, result, any);
     json_decref(result);
     return code;
 }
