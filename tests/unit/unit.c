@@ -37,7 +37,7 @@ int unit_run(const char *name, const TTest *const *tests)
 
     for (; *tests; tests++) {
         TCase *tcase = tcase_create((*tests)->name);
-        tcase_set_timeout(tcase, 30);
+        tcase_set_timeout(tcase, 180);
         tcase_add_checked_fixture(tcase, remember_fds, compare_fds);
         tcase_add_test(tcase, *tests);
         suite_add_tcase(suite, tcase);

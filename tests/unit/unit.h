@@ -5,7 +5,7 @@
 #include <check.h>
 
 // Runs `tests` (NULL-terminated) as suite `name`, each in a process of its own with a time limit of
-// 30 s; a test that leaves a file descriptor open fails. Returns the exit status for main().
+// 180 s; a test that leaves a file descriptor open fails. Returns the exit status for main().
 int unit_run(const char *name, const TTest *const *tests);
 
 #define UNIT_MAIN(name, ...)                                                                       \
