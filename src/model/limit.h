@@ -191,8 +191,8 @@ bool limit_next(struct limit *l, struct limit_probe *ret_probe);
 bool limit_watch(const struct limit *l, const struct limit_window *so_far);
 // What the probe of the last limit_next() saw. An empty window counts as lost to the generator.
 void limit_feed(struct limit *l, const struct limit_window *window);
-// Valid at any time; before the end it is the best so far as a "lower-bound", so that an interrupted
-// search still has an answer.
+// Valid at any time; before the end it is the best so far as a "lower-bound", so that an
+// interrupted search still has an answer.
 void limit_result(const struct limit *l, struct limit_result *ret_result);
 // Share of the work that is behind us, 0 to 1, for a progress bar.
 double limit_progress(const struct limit *l);
