@@ -167,17 +167,50 @@ add_cpu(const struct plan_observed *o, struct verdict_resource *all, size_t *cou
 {
     char name[96];
 
-    if (pod == SIZE_MAX) {
-        snprintf(name, sizeof(name), "CPU of this machine");
-    } else {
-        snprintf(name, sizeof(name), "CPU of %s", o->pods[pod].workload);
-    }
-    struct verdict_resource *r =
-        add(all, count, VERDICT_CPU, name, pod == SIZE_MAX ? "" : o->pods[pod].workload);
+    snprintf(name, sizeof(name), "CPU of %s", o->pods[pod].workload);
+    struct verdict_resource *r = add(all, count, VERDICT_CPU, name, o->pods[pod].workload);
     if (r) {
         r->capacity = o->cores;
         set_busy(r, o, increase(o, pod, -1, SPAN_DEMAND), completions(o));
     }
+}
+
+// The machine has other work too, which must not be charged to the requests: busy = other + D · X
+// by least squares over all windows, and what the other work leaves is the capacity.
+static void add_machine(const struct plan_observed *o, struct verdict_resource *all, size_t *count)
+{
+    struct verdict_resource *r = add(all, count, VERDICT_CPU, "CPU of this machine", "");
+    double n = 0;
+    double x = 0;
+    double y = 0;
+    double xx = 0;
+    double xy = 0;
+
+    for (size_t w = 0; r && w < o->window_count; w++) {
+        struct plan_observed one = *o;
+        one.windows = &o->windows[w];
+        one.window_count = 1;
+        one.rate = o->windows[w].offered;
+        double busy = increase(&one, SIZE_MAX, -1, SPAN_DEMAND);
+        double seconds = (double)(one.windows->to - one.windows->from) / NSEC_PER_SEC;
+        if (!isnan(busy)) {
+            n += seconds;
+            x += seconds * one.windows->completed;
+            y += seconds * busy;
+            xx += seconds * one.windows->completed * one.windows->completed;
+            xy += seconds * one.windows->completed * busy;
+        }
+    }
+    double spread = n * xx - x * x;
+    if (!r || n <= 0 || spread <= 1e-9 * n * xx) {
+        return;
+    }
+    double demand = (n * xy - x * y) / spread;
+    double other = fmax((y - demand * x) / n, 0);
+    r->observable = demand > 0;
+    r->rate = o->rate;
+    r->busy = fmax(demand, 0) * o->rate;
+    r->capacity = fmax(o->cores - other, 0.01);
 }
 
 size_t plan_resources(const struct plan_observed *o, struct verdict_resource *resources)
@@ -195,6 +228,6 @@ size_t plan_resources(const struct plan_observed *o, struct verdict_resource *re
         add_rate_limit(o, resources, &count, i);
         add_cpu(o, resources, &count, i);
     }
-    add_cpu(o, resources, &count, SIZE_MAX);
+    add_machine(o, resources, &count);
     return count;
 }
