@@ -248,6 +248,9 @@ static void judge(struct plan *p, const struct plan_measure *m, json_t *o)
         why = "no limit was found";
     } else if (l->verdict == LIMIT_LOWER_BOUND && l->reason == LIMIT_REASON_GENERATOR) {
         why = "the generator was the limit";
+    } else if (l->verdict != LIMIT_FOUND) {
+        // A bound that rises says nothing: the limit may have been there all the time.
+        why = "the limit itself is not certain";
     } else {
         for (size_t i = 0; i < m->resource_count && m->resources[i].candidate; i++) {
             const struct plan_knob *knob = knob_of(p, &m->resources[i]);
@@ -262,7 +265,12 @@ static void judge(struct plan *p, const struct plan_measure *m, json_t *o)
             if (intervene(p, m, i, knob, o)) {
                 return;
             }
-            why = "the limit did not move with the knob";
+            const json_t *tried = json_object_get(o, "interventions");
+            const char *v = json_string_value(
+                json_object_get(json_array_get(tried, json_array_size(tried) - 1), "verdict"));
+            why = v && strcmp(v, limit_verdict_name(LIMIT_FOUND)) == 0
+                      ? "the limit did not move with the knob"
+                      : "the intervention was inconclusive";
         }
     }
     json_t *b = json_pack("{s:s s:b s:s}", "name", "unknown", "confirmed", 0, "reason", why);
