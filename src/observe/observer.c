@@ -41,8 +41,8 @@ struct observer {
 };
 
 static const char *const NAMES[] = {
-#define OBSERVED(id, name) name,
-#include "observe/metrics.h"
+#define OBSERVED(id, name, help) name,
+#include "tbl/observed.h"
 #undef OBSERVED
 };
 

@@ -14,8 +14,8 @@
 enum { OBSERVE_PODS_MAX = 32 };
 
 enum observe_metric {
-#define OBSERVED(id, name) OBSERVE_##id,
-#include "observe/metrics.h"
+#define OBSERVED(id, name, help) OBSERVE_##id,
+#include "tbl/observed.h"
 #undef OBSERVED
     OBSERVE_METRIC_COUNT
 };

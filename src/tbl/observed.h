@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// clang-format off
+// What the plan reads of a pod's /metrics: OBSERVED(id, name, help). Samples of one name are added up; {429} takes those of that code.
+OBSERVED(POOL_SIZE, "db_pool_size", "connections to the database")
+OBSERVED(POOL_IN_USE, "db_pool_in_use", "of these, in use")
+OBSERVED(POOL_PENDING, "db_pool_pending", "requests that wait for a connection to the database")
+OBSERVED(UPSTREAM_SIZE, "upstream_pool_size", "connections to the service behind")
+OBSERVED(UPSTREAM_IN_USE, "upstream_pool_in_use", "of these, in use")
+OBSERVED(UPSTREAM_PENDING, "upstream_pool_pending", "requests that wait for the service behind")
+OBSERVED(REQUESTS, "http_requests_total", "requests answered")
+OBSERVED(IN_FLIGHT, "http_requests_in_flight", "requests being answered")
+OBSERVED(WORKERS, "worker_concurrency", "messages a worker handles at a time")
+OBSERVED(WORKERS_BUSY, "worker_busy", "of these, being handled")
+OBSERVED(OUTBOX_DEPTH, "outbox_depth", "rows that are committed and not yet published")
+OBSERVED(ORDERS, "orders_created_total", "orders committed")
+OBSERVED(TOKENS, "tokens_issued_total", "tokens issued")
+OBSERVED(SENT, "notifications_sent_total", "e-mails accepted by the provider")
+OBSERVED(OFFERED, "nats_consumer_offered_total", "messages in the consumer's stream since it was made")
+OBSERVED(DELIVERED, "nats_consumer_delivered_total", "messages delivered")
+OBSERVED(ACKED, "nats_consumer_acked_total", "messages acknowledged")
+OBSERVED(PENDING, "nats_consumer_pending", "messages not yet delivered")
+OBSERVED(REFUSED, "http_requests_total{429}", "requests refused by a rate limiter")
