@@ -28,7 +28,7 @@ struct plan_options {
 
 static const struct opt_spec SPECS[] = {
     {"only", 0, "SERVICE", false, "measure this service only"},
-    {"budget", 0, "DURATION", false, "time for each limit (60s)"},
+    {"budget", 0, "DURATION", false, "time for each limit (75s)"},
     {"seed", 0, "N", false, "for everything random"},
     {"format", 0, "FORMAT", false, "text, markdown or json"},
     {"progress", 0, "FORM", false, "json: events for programs on stderr"},

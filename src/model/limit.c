@@ -50,7 +50,7 @@ static double clamp(double x, double low, double high)
 
 static double bracket_seconds(const struct limit *l, double rate)
 {
-    return MAX(clamp(40 / rate, 1, l->config.budget / 15), 4 * MIN(l->response, 5));
+    return MAX(clamp(40 / rate, 1, l->config.budget / 15), 2.5 * MIN(l->response, 8));
 }
 
 static double refine_seconds(const struct limit *l, double rate)
@@ -212,10 +212,10 @@ static double find_anchor(const struct limit *l, const struct limit_record *r)
 // Between a rate that held and one that failed: closes in until the regression can take over.
 static void narrow(struct limit *l)
 {
-    if (time_left(l) < soak_seconds(l) + above_seconds(l)) {
-        begin_refine(l, l->low);
-    } else if (l->anchor > l->low * 0.9 && l->anchor < l->high) {
+    if (l->anchor > l->low * 0.9 && l->anchor < l->high) {
         begin_refine(l, l->anchor);
+    } else if (time_left(l) < soak_seconds(l) + above_seconds(l)) {
+        begin_refine(l, l->low);
     } else if (l->high > 1.4 * l->low) {
         plan_bracket(l, sqrt(l->low * l->high));
     } else {

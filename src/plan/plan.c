@@ -16,7 +16,7 @@
 #include "plan/plan_measure.h"
 #include "plan/verdict.h"
 
-static const double BUDGET = 60;
+static const double BUDGET = 75;
 // An intervention starts near what is expected.
 static const double INTERVENTION_SHARE = 0.7;
 static const nsec_t READY_MAX = 120 * NSEC_PER_SEC;

@@ -25,7 +25,7 @@ struct plan_config {
     const struct script_ops *ops;
     const struct lab_options *lab;
     const char *only; // the one service to measure, NULL = all
-    double budget;    // seconds of each limit; 0: 60
+    double budget;    // seconds of each limit; 0: 75
     uint64_t seed;
     struct rundir *dir;                // NULL: nothing is written
     const volatile sig_atomic_t *stop; // set: end with what is known
