@@ -7,6 +7,10 @@ PREFIX ?= /usr/local
 PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
 MESON_FLAGS ?=
 PYTEST_FLAGS ?=
+# What `test` runs before and after its own targets, and when it is ended.
+FIRST ?=
+LAST ?=
+MINUTES ?= 28
 T ?= all
 S ?= 60
 export BUILD
@@ -20,7 +24,7 @@ sources = $(shell git ls-files '*.c' '*.h' ':!src/tbl' ':!tools/banned.h')
 
 .DEFAULT_GOAL := build
 .PHONY: help demo test build install check integ conformance asan asan-check asan-integ tsan \
-	fuzz bench bench-limit tidy fmt fmt-check layers headers source tables docs ci ci-build prove screenshot clean tsan-check
+	fuzz bench bench-limit tidy fmt fmt-check layers headers source tables docs ci prove screenshot clean tsan-check
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,7 +37,7 @@ demo: ## install what is missing, build, and print the capacity plan of the refe
 test: ## install what is missing, build, run all tests; ends with 'N passed, N failed'
 	tools/bootstrap test
 	$(MAKE) --no-print-directory build
-	$(PYTHON) tools/suite.py --minutes 28 check integ conformance
+	$(PYTHON) tools/suite.py --minutes $(MINUTES) $(FIRST) check integ conformance $(LAST)
 
 # A layer that came into being is seen when Meson looks again.
 $(BUILD)/build.ninja: $(wildcard src/*/meson.build)
@@ -122,13 +126,10 @@ docs: ## docs/reference and the manual page from the tables
 	$(PYTHON) tools/gen-docs.py
 
 ci: export BUILD := build-ci
-ci: ## what .ci/run runs
+ci: ## what .ci/run runs: `test`, and what else a change must pass
 	tools/bootstrap dev
-	$(PYTHON) tools/suite.py --minutes 43 layers source tables fmt-check ci-build headers check integ \
-		conformance asan-check tsan
-
-ci-build:
-	$(MAKE) --no-print-directory build MESON_FLAGS=-Dwerror=true
+	$(MAKE) --no-print-directory test MESON_FLAGS=-Dwerror=true MINUTES=43 \
+		FIRST='layers source tables fmt-check headers' LAST='asan-check tsan'
 
 screenshot: build ## docs/demo.svg, the picture of the README: the end of the demo
 	tools/bootstrap demo
